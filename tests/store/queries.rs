@@ -550,6 +550,21 @@ both! {
         assert_eq!(database.count_group_hours().await.unwrap(), 0);
     }
 
+    async fn tables_of_a_newer_version_are_refused_before_anything_is_served(fresh) {
+        let database = fresh.open().await;
+        database.insert(batch([hit(NOON, 1)]), "n").await.unwrap();
+        database.close().await;
+        fresh.open().await.close().await;
+        let database = fresh.open().await;
+        let pool = hits_pool(&fresh, &database).await;
+        sqlx::raw_sql("INSERT INTO migrations (scope, number, name, checksum) VALUES ('hits', 9999, 'later', 'x')").execute(&pool).await.unwrap();
+        pool.close().await;
+        database.close().await;
+        let refused = Database::open(&fresh.url).await.unwrap_err().to_string();
+        assert!(refused.contains("migration 9999 of a newer version of weir: run that version, or restore a backup"), "{refused}");
+        assert!(fresh.url.starts_with("postgres") || refused.contains("hits-2026-03.db"), "{refused}");
+    }
+
     async fn hits_that_passed_are_found_by_host_and_application(fresh) {
         let database = fresh.open().await;
         let hits = (0..30u64).map(|n| {

@@ -57,6 +57,9 @@ pub enum Error {
     /// The database server does not answer.
     #[error("the store does not answer; try again in a few seconds")]
     Unreachable,
+    /// The identity provider does not answer, or not as OpenID Connect has it; the text is for the log alone.
+    #[error("{0}")]
+    IdentityProvider(String),
     /// The call took too long.
     #[error("the call took too long; ask for less, or try again")]
     Timeout,

@@ -42,6 +42,7 @@ impl Error {
             Error::WrongCode => (StatusCode::UNAUTHORIZED, "wrong-code"),
             Error::Throttled(_) => (StatusCode::TOO_MANY_REQUESTS, "throttled"),
             Error::Unreachable => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
+            Error::IdentityProvider(_) => (StatusCode::BAD_GATEWAY, "identity-provider"),
             Error::Timeout => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Error::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "too-large"),
             error if error.is_transient() => (StatusCode::SERVICE_UNAVAILABLE, UNAVAILABLE),
@@ -65,6 +66,9 @@ impl Error {
             Error::Database(_) | Error::Store(_) | Error::Internal(_) => {
                 "something went wrong here; the log tells what".into()
             }
+            Error::IdentityProvider(_) => {
+                "the identity provider does not answer as it should; try again in a moment, or log in as a user of this Console. The log tells why".into()
+            }
             error => error.to_string(),
         }
     }
@@ -84,7 +88,7 @@ impl Error {
 impl IntoResponse for Error {
     fn into_response(self) -> Response {
         let (status, code) = self.status();
-        if matches!(self, Error::Database(_) | Error::Store(_) | Error::Internal(_)) {
+        if matches!(self, Error::Database(_) | Error::Store(_) | Error::Internal(_) | Error::IdentityProvider(_)) {
             tracing::error!(error = %self, "a call failed");
         }
         let mut body = json!({

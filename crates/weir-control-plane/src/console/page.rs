@@ -216,6 +216,7 @@ fn title(status: StatusCode) -> &'static str {
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
         StatusCode::PAYLOAD_TOO_LARGE => "Request too large",
         StatusCode::SERVICE_UNAVAILABLE => "Temporarily unavailable",
+        StatusCode::BAD_GATEWAY => "Login is not possible now",
         _ => "Something went wrong",
     }
 }

@@ -47,7 +47,9 @@ impl Database {
             DatabaseUrl::Sqlite(directory) => {
                 let control = Pools::sqlite(&directory.join(CONTROL_FILE)).await?;
                 migrate::run(&control, Engine::Sqlite, "control", migrate::CONTROL).await?;
-                (control, Partitions::sqlite(directory), None)
+                let partitions = Partitions::sqlite(directory);
+                partitions.refuse_newer().await?;
+                (control, partitions, None)
             }
             DatabaseUrl::Postgres(url) => {
                 let control = Pools::postgres(&url).await?;

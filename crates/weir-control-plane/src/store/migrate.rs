@@ -13,8 +13,10 @@
 //!
 //! A migration that was released is never changed: its checksum is compared at each start.
 
+use super::url::sqlite_file;
 use super::{Pools, StoreError};
 use sqlx::{AnyConnection, AssertSqlSafe, Connection, Row};
+use std::path::Path;
 
 /// One migration.
 pub(super) struct Migration {
@@ -119,11 +121,7 @@ async fn apply(
         .iter()
         .map(|row| Ok((row.try_get::<i64, _>(0)?, row.try_get::<String, _>(1)?)))
         .collect::<Result<Vec<_>, sqlx::Error>>()?;
-    if let Some((number, _)) = applied.iter().find(|(n, _)| !migrations.iter().any(|m| i64::from(m.number) == *n)) {
-        return Err(StoreError::Schema(format!(
-            "the database has migration {number:04} of a newer version of weir: run that version, or restore a backup"
-        )));
-    }
+    refuse_newer("the database", applied.iter().map(|(number, _)| *number), migrations)?;
     for migration in migrations {
         let checksum = checksum(migration.sql);
         match applied.iter().find(|(number, _)| *number == i64::from(migration.number)) {
@@ -145,6 +143,30 @@ async fn apply(
         }
     }
     Ok(())
+}
+
+/// An error if `applied` has the number of a migration that is not in `migrations`.
+fn refuse_newer(
+    name: &str,
+    mut applied: impl Iterator<Item = i64>,
+    migrations: &[Migration],
+) -> Result<(), StoreError> {
+    match applied.find(|number| !migrations.iter().any(|one| i64::from(one.number) == *number)) {
+        None => Ok(()),
+        Some(number) => Err(StoreError::Schema(format!(
+            "{name} has migration {number:04} of a newer version of weir: run that version, or restore a backup"
+        ))),
+    }
+}
+
+/// An error if a newer version of weir has been at work in the SQLite file at `path`. The file is not changed; whatever else
+/// is wrong with it is reported when it is used.
+pub(super) async fn refuse_newer_file(path: &Path, scope: &str, migrations: &[Migration]) -> Result<(), StoreError> {
+    let Ok(mut connection) = AnyConnection::connect(&sqlite_file(path, "rw")).await else { return Ok(()) };
+    let applied = sqlx::query_scalar::<_, i64>("SELECT number FROM migrations WHERE scope = $1");
+    let applied = applied.bind(scope).fetch_all(&mut connection).await.unwrap_or_default();
+    connection.close().await.ok();
+    refuse_newer(&path.display().to_string(), applied.into_iter(), migrations)
 }
 
 fn checksum(sql: &str) -> String {

@@ -55,6 +55,16 @@ impl Partitions {
         Ok(Partitions::Postgres(Arc::new(Partition { pools, engine: Engine::Postgres, name, trigrams })))
     }
 
+    /// An error if a newer version of weir has been at work in a file of a month. Files are opened when they are used, so
+    /// that otherwise only the first page would find out.
+    pub async fn refuse_newer(&self) -> Result<(), StoreError> {
+        let Partitions::Sqlite(months) = self else { return Ok(()) };
+        for month in months.on_disk()? {
+            migrate::refuse_newer_file(&months.path(month), "hits", migrate::HITS).await?;
+        }
+        Ok(())
+    }
+
     /// Whether an index of trigrams finds free text everywhere.
     pub fn has_trigrams(&self) -> bool {
         matches!(self, Partitions::Postgres(only) if only.trigrams)

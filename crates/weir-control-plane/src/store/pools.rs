@@ -29,8 +29,8 @@ const SQLITE_READER: &str = "PRAGMA query_only = ON;";
 /// each query: one for any values reads whole days for the last hour.
 const POSTGRES_READER: &str = "SET default_transaction_read_only = on; SET statement_timeout = '30s'; SET jit = off; \
     SET plan_cache_mode = force_custom_plan;";
-/// Locks are waited for as long as a batch may take.
-const POSTGRES_WRITER: &str = "SET lock_timeout = '30s'; SET jit = off;";
+/// Locks are waited for as long as a batch may take. That a table is there already is no news.
+const POSTGRES_WRITER: &str = "SET lock_timeout = '30s'; SET jit = off; SET client_min_messages = warning;";
 
 /// Connections to one database. Cheap to clone.
 #[derive(Clone, Debug)]

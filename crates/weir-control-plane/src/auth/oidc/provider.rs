@@ -3,6 +3,7 @@
 use super::pending::{Logins, Pending};
 use super::{Config, http, role};
 use crate::auth::role::Role;
+use crate::auth::user::LOGIN_SIGNS;
 use crate::error::{Error, Result};
 use crate::meta::Pool;
 use crate::outgoing::Outgoing;
@@ -52,6 +53,7 @@ pub struct Oidc {
     config: Config,
     http: Client,
     pending: Logins,
+    clock: Clock,
 }
 
 impl fmt::Debug for Oidc {
@@ -60,9 +62,18 @@ impl fmt::Debug for Oidc {
     }
 }
 
+/// Longest time by which the provider's clock may be ahead, in seconds.
+const MAX_AHEAD: i64 = 5 * 60;
+
 /// The provider or its answer is at fault: the log has the reason, the browser a sentence.
 fn failed(step: &str, error: &dyn std::error::Error) -> Error {
-    Error::Internal(format!("OpenID Connect, {step}: {}", with_causes(error)))
+    Error::IdentityProvider(format!("OpenID Connect, {step}: {}", with_causes(error)))
+}
+
+/// An ID token that does not hold: whoever sent it does not get in.
+fn refused(error: &dyn std::error::Error) -> Error {
+    tracing::warn!(error = with_causes(error), "an ID token of the identity provider was refused");
+    Error::Forbidden("the token of the identity provider does not hold: log in again; the log tells why it was refused")
 }
 
 impl Oidc {
@@ -71,7 +82,8 @@ impl Oidc {
         Ok(Self {
             config,
             http: http::client(outgoing).map_err(|error| Error::internal(with_causes(&error)))?,
-            pending: Logins::new(pool, clock),
+            pending: Logins::new(pool, clock.clone()),
+            clock,
         })
     }
 
@@ -121,10 +133,17 @@ impl Oidc {
         let exchange = exchange.map_err(|error| failed("token endpoint", &error))?;
         let exchange = exchange.set_pkce_verifier(PkceCodeVerifier::new(pending.verifier.clone()));
         let answer = exchange.request_async(&self.caller()).await.map_err(|error| failed("token", &error))?;
-        let missing = || Error::internal("OpenID Connect: the provider sent no ID token");
+        let missing = || Error::IdentityProvider("OpenID Connect: the provider sent no ID token".into());
         let token = answer.id_token().ok_or_else(missing)?;
         let nonce = Nonce::new(pending.nonce.clone());
-        let verified = token.claims(&client.id_token_verifier(), &nonce).map_err(|error| failed("ID token", &error))?;
+        let latest = self.clock.seconds().saturating_add_signed(MAX_AHEAD);
+        let verifier = client.id_token_verifier().set_issue_time_verifier_fn(move |issued| {
+            match u64::try_from(issued.timestamp()).is_ok_and(|issued| issued <= latest) {
+                true => Ok(()),
+                false => Err(format!("issued at {issued}, which is to come")),
+            }
+        });
+        let verified = token.claims(&verifier, &nonce).map_err(|error| refused(&error))?;
         let claims = claims(&token.to_string()).ok_or_else(missing)?;
         let subject = verified.subject().as_str();
         let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
@@ -133,7 +152,7 @@ impl Oidc {
         let name = Some(text("name")).filter(|name| !name.is_empty()).unwrap_or_else(|| login.clone());
         Ok(Person {
             subject: format!("{} {subject}", verified.issuer().as_str()),
-            login: printable(&login),
+            login: as_login(&login),
             name: printable(&name),
             role: role::of_claims(&claims, &self.config.role_claim).or(self.config.default_role),
             next: pending.next,
@@ -145,6 +164,12 @@ impl Oidc {
 fn claims(token: &str) -> Option<serde_json::Value> {
     let payload = URL_SAFE_NO_PAD.decode(token.split('.').nth(1)?).ok()?;
     serde_json::from_slice(&payload).ok()
+}
+
+/// `login` with `_` in the place of what logins here cannot have.
+fn as_login(login: &str) -> String {
+    let fits = |c: char| c.is_alphanumeric() || LOGIN_SIGNS.contains(c);
+    login.trim().chars().take(MAX_NAME).map(|c| if fits(c) { c } else { '_' }).collect()
 }
 
 fn printable(text: &str) -> String {

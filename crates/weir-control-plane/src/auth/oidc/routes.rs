@@ -68,13 +68,14 @@ async fn finish(
         return Err(Error::Forbidden("the identity provider refused the login"));
     }
     let kept = cookie(&headers, COOKIE).unwrap_or_default();
-    let person = provider.finish(&sent.code, &sent.state, &kept).await?;
-    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    let session = enter(&app, &person, peer.0.ip(), agent).await.inspect_err(|error| {
+    let refused = |error: &Error| {
         if matches!(error, Error::Forbidden(_)) {
             app.config.metrics.login(Login::Refused);
         }
-    })?;
+    };
+    let person = provider.finish(&sent.code, &sent.state, &kept).await.inspect_err(refused)?;
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let session = enter(&app, &person, peer.0.ip(), agent).await.inspect_err(refused)?;
     app.config.metrics.login(Login::Accepted);
     // A redirect would still count as coming from the provider, and a strict cookie stay behind: this page, being ours, leads on.
     let page = format!(
@@ -113,7 +114,12 @@ async fn enter(app: &App, person: &Person, address: IpAddr, agent: &str) -> Resu
         None => {
             let (login, name, subject) = (person.login.clone(), person.name.clone(), Some(person.subject.clone()));
             let new = NewUser { login, name, role, password: None, subject };
-            let made = app.users.prepare(new).await?.insert(change.on()).await?;
+            let made = app.users.prepare(new).await?.insert(change.on()).await.map_err(|error| match error {
+                Error::Conflict(_) => Error::Forbidden(
+                    "there is another user with your login here; ask an administrator to remove or rename that one",
+                ),
+                error => error,
+            })?;
             let record = Record::new("user.create", format!("user/{}", made.id), (), &made)?;
             change.record("oidc", &address, &record).await?;
             made

@@ -22,6 +22,9 @@ struct Provider {
     /// Claims of the next token, besides issuer, audience, times and nonce.
     claims: Mutex<Value>,
     nonce: Mutex<String>,
+    /// Id of the key that signs, and the one under which it is published.
+    kid: Mutex<String>,
+    published: Mutex<String>,
     /// Forms that the token endpoint got.
     exchanges: Mutex<Vec<HashMap<String, String>>>,
 }
@@ -30,7 +33,7 @@ impl Provider {
     fn jwks(&self) -> Value {
         let point = self.key.public_key().as_ref();
         let part = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
-        json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": "k1",
+        json!({"keys": [{"kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": *self.published.lock().unwrap(),
             "x": part(&point[1..33]), "y": part(&point[33..65])}]})
     }
 
@@ -41,7 +44,7 @@ impl Provider {
         for (name, value) in self.claims.lock().unwrap().as_object().unwrap() {
             claims[name] = value.clone();
         }
-        let head = URL_SAFE_NO_PAD.encode(json!({"alg": "ES256", "kid": "k1"}).to_string());
+        let head = URL_SAFE_NO_PAD.encode(json!({"alg": "ES256", "kid": *self.kid.lock().unwrap()}).to_string());
         let signed = format!("{head}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let signature = self.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
         format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature.as_ref()))
@@ -56,7 +59,9 @@ async fn provider() -> Arc<Provider> {
     let key = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.as_ref(), &random).unwrap();
     let claims = json!({"preferred_username": "ada", "name": "Ada L", "groups": ["weir-analyst"]});
     let (claims, nonce) = (Mutex::new(claims), Mutex::default());
-    let provider = Arc::new(Provider { url: url.clone(), key, claims, nonce, exchanges: Mutex::default() });
+    let [kid, published] = [(); 2].map(|()| Mutex::new("k1".to_owned()));
+    let exchanges = Mutex::default();
+    let provider = Arc::new(Provider { url: url.clone(), key, claims, nonce, kid, published, exchanges });
     let metadata = json!({"issuer": url, "authorization_endpoint": format!("{url}/authorize"),
         "token_endpoint": format!("{url}/token"), "jwks_uri": format!("{url}/jwks"),
         "response_types_supported": ["code"], "subject_types_supported": ["public"],
@@ -144,12 +149,52 @@ async fn tokens_that_do_not_hold_are_refused() {
         json!({"iss": "https://elsewhere.example"}),
         json!({"nonce": "another"}),
         json!({"exp": 1}),
+        json!({"iat": jiff::Timestamp::now().as_second() + 3_600, "exp": jiff::Timestamp::now().as_second() + 7_200}),
     ] {
         let state = world.begin("/").await;
         *world.provider.claims.lock().unwrap() = claims.clone();
         let refused = world.oidc.finish("c", &state, &state).await;
-        assert!(matches!(refused, Err(Error::Internal(_))), "{claims}");
+        assert!(matches!(refused, Err(Error::Forbidden(_))), "{claims}");
     }
+}
+
+#[tokio::test]
+async fn keys_are_known_by_what_the_provider_publishes() {
+    let world = world().await;
+    let login = async || {
+        let state = world.begin("/").await;
+        world.oidc.finish("c", &state, &state).await
+    };
+    *world.provider.kid.lock().unwrap() = "k2".into();
+    assert!(matches!(login().await, Err(Error::Forbidden(_))), "a key that is not published");
+    *world.provider.published.lock().unwrap() = "k2".into();
+    assert_eq!(login().await.unwrap().login, "ada", "after a rotation");
+    *world.provider.kid.lock().unwrap() = "k1".into();
+    assert!(matches!(login().await, Err(Error::Forbidden(_))), "the key from before it");
+}
+
+#[tokio::test]
+async fn a_provider_that_is_away_is_said_and_odd_names_become_logins() {
+    let world = world().await;
+    *world.provider.claims.lock().unwrap() =
+        json!({"preferred_username": "CORP\\Ada Löv<e>", "groups": ["weir-analyst"]});
+    let state = world.begin("/").await;
+    let person = world.oidc.finish("c", &state, &state).await.unwrap();
+    assert_eq!(person.login, "CORP_Ada_Löv_e_");
+    let away = Config {
+        // Nothing listens on port 1.
+        issuer: "http://127.0.0.1:1".into(),
+        client_id: "weir".into(),
+        client_secret: None,
+        role_claim: "groups".into(),
+        default_role: None,
+        redirect_url: "https://console.example/login/oidc/callback".into(),
+    };
+    let pool = Database::open(&format!("sqlite:{}", world._directory.path().display())).await.unwrap();
+    let outgoing = crate::outgoing::Outgoing::default();
+    let away = Oidc::new(away, pool.control().clone(), Clock::System, &outgoing).unwrap();
+    let error = away.begin("/").await.unwrap_err();
+    assert_eq!(error.status().0, axum::http::StatusCode::BAD_GATEWAY, "{error}");
 }
 
 #[tokio::test]
