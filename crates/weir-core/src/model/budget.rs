@@ -18,8 +18,10 @@ const STOP_CHECK_INTERVAL: u64 = 4 << 10;
 
 /// Counts work units down and asks the caller's stop signal now and then, so that a time limit holds without a clock here.
 pub struct Budget<'s> {
-    left: Cell<u64>,
-    next_check: Cell<u64>,
+    /// Units that are left until the stop signal is asked; none once the inspection has ended.
+    until_check: Cell<u64>,
+    /// Units that are left besides.
+    beyond: Cell<u64>,
     stopped: Cell<Option<Stop>>,
     granted: Cell<u64>,
     interruptible: Cell<bool>,
@@ -29,51 +31,52 @@ pub struct Budget<'s> {
 impl<'s> Budget<'s> {
     /// A budget of `work` units; `signal` answers true when the inspection must end.
     pub fn new(work: u64, signal: &'s dyn Fn() -> bool) -> Self {
-        Self {
-            left: Cell::new(work),
-            next_check: Cell::new(work.saturating_sub(STOP_CHECK_INTERVAL)),
+        let budget = Self {
+            until_check: Cell::new(0),
+            beyond: Cell::new(0),
             stopped: Cell::new(None),
             granted: Cell::new(work),
             interruptible: Cell::new(true),
             signal,
-        }
+        };
+        budget.set_left(work);
+        budget
     }
 
     /// Begins another part of the inspection with `work` units besides those that are left. `interruptible` says whether
     /// the stop signal can end it.
     pub fn begin(&self, work: u64, interruptible: bool) {
         self.grant(work);
-        self.next_check.set(self.left.get().saturating_sub(STOP_CHECK_INTERVAL));
+        self.set_left(self.left());
         self.interruptible.set(interruptible);
         self.stopped.set(None);
     }
 
     /// Adds `work` units, for input that has come to light.
     pub fn grant(&self, work: u64) {
-        self.left.set(self.left.get().saturating_add(work));
+        self.beyond.set(self.beyond.get().saturating_add(work));
         self.granted.set(self.granted.get().saturating_add(work));
-        self.next_check.set(self.next_check.get().saturating_add(work));
     }
 
     /// Takes `units`. Once this has failed it fails for good.
     #[inline]
     pub fn spend(&self, units: usize) -> Result<(), Stop> {
-        let left = self.left.get();
-        let units = units as u64;
-        if units > left || self.stopped.get().is_some() {
-            return Err(self.stop(Stop::Work));
+        let (units, until_check) = (units as u64, self.until_check.get());
+        if units >= until_check {
+            return self.check(units);
         }
-        let left = left - units;
-        self.left.set(left);
-        if left <= self.next_check.get() {
-            return self.check(left);
-        }
+        self.until_check.set(until_check - units);
         Ok(())
     }
 
+    /// The same where the stop signal is to be asked, the units are used up, or the inspection has ended.
     #[cold]
-    fn check(&self, left: u64) -> Result<(), Stop> {
-        self.next_check.set(left.saturating_sub(STOP_CHECK_INTERVAL));
+    fn check(&self, units: u64) -> Result<(), Stop> {
+        let left = self.left();
+        if units > left || self.stopped.get().is_some() {
+            return Err(self.stop(Stop::Work));
+        }
+        self.set_left(left - units);
         if self.interruptible.get() && (self.signal)() {
             return Err(self.stop(Stop::Time));
         }
@@ -84,7 +87,19 @@ impl<'s> Budget<'s> {
     fn stop(&self, why: Stop) -> Stop {
         let why = self.stopped.get().unwrap_or(why);
         self.stopped.set(Some(why));
+        self.beyond.set(self.left());
+        self.until_check.set(0);
         why
+    }
+
+    fn left(&self) -> u64 {
+        self.beyond.get().saturating_add(self.until_check.get())
+    }
+
+    fn set_left(&self, left: u64) {
+        let until_check = left.min(STOP_CHECK_INTERVAL);
+        self.until_check.set(until_check);
+        self.beyond.set(left - until_check);
     }
 
     /// Why the inspection ended early, if it did.
@@ -94,7 +109,7 @@ impl<'s> Budget<'s> {
 
     /// Units spent so far.
     pub fn spent(&self) -> u64 {
-        self.granted.get() - self.left.get()
+        self.granted.get() - self.left()
     }
 }
 

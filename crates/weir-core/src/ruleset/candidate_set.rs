@@ -1,7 +1,7 @@
 //! Which signatures may match the current text, and in which parts of it.
 
 use super::RequiredClasses;
-use super::pattern::{Anchors, MAX_REACH};
+use super::pattern::{Anchors, MAX_REACH, Reach};
 use crate::model::changes::{distance, widened};
 use crate::model::{ByteClasses, Span};
 use smallvec::{SmallVec, smallvec};
@@ -149,14 +149,15 @@ impl CandidateSet {
     pub(super) fn is_open(
         &self,
         place: &Place,
-        reach: usize,
+        reach: Reach,
         read_around: usize,
         needs: &RequiredClasses,
         anchors: Anchors,
     ) -> bool {
-        let around = if reach <= NEAR_BLOCKS * CLASSES_BLOCK { place.near } else { place.far };
+        let furthest = reach.before.max(reach.after);
+        let around = if furthest <= NEAR_BLOCKS * CLASSES_BLOCK { place.near } else { place.far };
         needs.satisfied_by(around)
-            && place.from_change <= reach.max(read_around) + LOOK_AROUND
+            && place.from_change <= furthest.max(read_around) + LOOK_AROUND
             && (self.length <= MAX_WHOLE || anchors.allow(place.at, reach, self.length))
     }
 
@@ -191,9 +192,9 @@ impl CandidateSet {
 
     /// A literal of `signature` is at `at`, and no match is followed further than `reach` from there.
     #[inline]
-    pub(super) fn add(&mut self, signature: u32, at: usize, reach: usize) {
+    pub(super) fn add(&mut self, signature: u32, at: usize, reach: Reach) {
         if self.length > MAX_WHOLE {
-            self.add_window(signature, at.saturating_sub(reach), (at + reach).min(self.length));
+            self.add_window(signature, at.saturating_sub(reach.before), (at + reach.after).min(self.length));
         } else {
             self.add_window(signature, 0, self.length);
         }
@@ -249,10 +250,14 @@ fn spread(blocks: &mut Vec<ByteClasses>, mut reached: usize, wanted: usize) -> u
 mod tests {
     use super::*;
 
+    const fn either_way(reach: usize) -> Reach {
+        Reach { before: reach, after: reach }
+    }
+
     fn windows(length: usize, found: &[(u32, usize, usize)]) -> Vec<(u32, usize, usize)> {
         let mut set = CandidateSet::default();
         set.clear(4, length, None);
-        found.iter().for_each(|&(signature, at, reach)| set.add(signature, at, reach));
+        found.iter().for_each(|&(signature, at, reach)| set.add(signature, at, either_way(reach)));
         (0..).map_while(|at| set.window(at)).map(|w| (w.signature, w.start, w.end)).collect()
     }
 
@@ -306,7 +311,7 @@ mod tests {
         set.note_classes(&[b'x'; 5000]);
         let is_open = |set: &CandidateSet, at, reach| {
             let place = set.place(at, ByteClasses::ALL);
-            set.is_open(&place, reach, 0, &RequiredClasses::default(), Anchors::default())
+            set.is_open(&place, either_way(reach), 0, &RequiredClasses::default(), Anchors::default())
         };
         for (at, open) in [(890, false), (896, true), (1107, true), (1108, false), (3896, true), (4200, false)] {
             assert_eq!(is_open(&set, at, 100), open, "{at}");
@@ -330,7 +335,7 @@ mod tests {
         let most = WINDOW_BASE + length / BYTES_PER_WINDOW;
         for signature in 0..=u32::try_from(most).unwrap() {
             assert!(!set.is_truncated(), "{signature}");
-            set.add(signature, 1, 5);
+            set.add(signature, 1, either_way(5));
         }
         assert!(set.is_truncated());
         assert!(set.window(most - 1).is_some() && set.window(most).is_none());
@@ -345,7 +350,7 @@ mod tests {
     fn a_set_forgets_the_text_before() {
         let mut set = CandidateSet::default();
         set.clear(4, 100, None);
-        set.add(1, 1, 5);
+        set.add(1, 1, either_way(5));
         let window = set.window(0).unwrap();
         set.set_matched(window);
         assert!(set.has_matched(window));

@@ -8,6 +8,7 @@ use super::format::{Case, SignatureDoc};
 use super::literal::{self, Literal, RequiredLiterals};
 use super::pattern::{Pattern, Syntax};
 use super::read::{self, ParsedSignature};
+use super::texts;
 use super::yaml_tree::{self, Location};
 use super::{Origin, RequiredClasses, Ruleset, Signature};
 use crate::model::ByteClasses;
@@ -121,7 +122,7 @@ fn required(
             format!(
                 "no literal of {} bytes or more is in every match, so the pattern would be tried on every value; \
                  narrow it, give `literals`, or say `unfiltered: true`",
-                literal::MIN_LEN
+                texts::MIN_LEN
             ),
         );
     }

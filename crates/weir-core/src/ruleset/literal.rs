@@ -1,28 +1,14 @@
-//! Required literals of a pattern: a set of which at least one occurs in every match.
-//!
-//! Computed bottom-up on the HIR. `exact` is the full set of texts that a node can match, while that is small;
-//! `any` is the best set found so far of which one must occur. Letters are lower-cased: the prefilter ignores case.
+//! Required literals of a pattern: a set of which at least one occurs in every match, with what else a match has there.
 
 use super::RequiredClasses;
-use super::pattern::Anchors;
-use regex_syntax::hir::{Class, Hir, HirKind};
-use std::cmp::Reverse;
+use super::neighbours::Neighbours;
+use super::pattern::{Anchors, reach};
+use super::texts::{Found, MAX_ANY, Wanted, in_every_match, shortest_of};
+use crate::model::ByteClasses;
+use regex_syntax::hir::{Hir, HirKind};
 
-/// Most texts in an exact set; above, it is given up for a required set.
-const MAX_EXACT: usize = 64;
-/// Most literals for one signature.
-const MAX_ANY: usize = 200;
 /// Most branches of a choice that are looked at apart.
 const MAX_BRANCHES: usize = MAX_ANY;
-/// Longest literal kept; longer ones tell nothing more.
-pub(super) const MAX_LEN: usize = 24;
-/// A literal shorter than this is no filter.
-pub const MIN_LEN: usize = 2;
-
-struct Info {
-    exact: Option<Vec<Vec<u8>>>,
-    any: Option<Vec<Vec<u8>>>,
-}
 
 /// One of a set of literals.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +19,17 @@ pub struct Literal {
     pub needs: RequiredClasses,
     /// Where every match is that is to be found by it.
     pub anchors: Anchors,
+    /// What every match has beside it, and how far it goes.
+    pub neighbours: Neighbours,
+}
+
+impl Literal {
+    /// Whether a value made of `kinds` can have a match by it.
+    pub fn is_possible_in(&self, kinds: ByteClasses) -> bool {
+        self.needs.satisfied_by(kinds)
+            && ByteClasses::of(&self.bytes).within(kinds)
+            && self.neighbours.are_possible_in(kinds)
+    }
 }
 
 /// The literals of a signature by which the prefilter finds candidates; [`None`] for one that is tried on every value.
@@ -47,41 +44,69 @@ pub fn required(hir: &Hir) -> RequiredLiterals {
     let shortest = |set: &[Literal]| shortest_of(set.iter().map(|l| &l.bytes));
     let parted = branches(hir).and_then(|branches| branches.map(|branch| with_needs(&branch)).collect());
     let parted = parted.map(|sets: Vec<_>| sets.concat()).filter(|set| shortest(set) >= shortest(&whole));
-    let mut set = parted.unwrap_or(whole);
+    let mut set = merged(parted.unwrap_or(whole));
     set.sort_by(|a, b| a.bytes.cmp(&b.bytes));
     Some(set)
 }
 
 fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
-    let literals = in_every_match(hir)?;
-    let (needs, anchors) = (RequiredClasses::of(hir), Anchors::of(hir));
-    Some(literals.into_iter().map(|bytes| Literal { bytes, needs: needs.clone(), anchors }).collect())
+    Some(literals(hir, in_every_match(hir, Wanted::Long)?))
 }
 
-/// `literals`, which are in lower case and of which one occurs in every match of `hir`, with what a match needs besides.
+/// `found` in the matches of `hir`, each text once.
+fn literals(hir: &Hir, found: Vec<Found<'_>>) -> Vec<Literal> {
+    let (needs, anchors) = (RequiredClasses::of(hir), Anchors::of(hir));
+    let literal = |found: Found<'_>| {
+        let neighbours = found.neighbours();
+        Literal { bytes: found.text, needs: needs.clone(), anchors, neighbours }
+    };
+    merged(found.into_iter().map(literal).collect())
+}
+
+/// `all`, where those that differ by what is beside them alone are one.
+fn merged(all: Vec<Literal>) -> Vec<Literal> {
+    let mut out: Vec<Literal> = Vec::new();
+    for literal in all {
+        let is_alike = |other: &&mut Literal| {
+            other.bytes == literal.bytes && other.needs == literal.needs && other.anchors == literal.anchors
+        };
+        match out.iter_mut().find(is_alike) {
+            Some(other) => other.neighbours = other.neighbours.clone().or(&literal.neighbours),
+            None => out.push(literal),
+        }
+    }
+    out
+}
+
+/// `given`, which are in lower case and of which one occurs in every match of `hir`, with what a match needs besides.
 ///
 /// Where the pattern is a choice, those that occur in every match of a branch go with what this branch needs. All of them do
 /// for a branch of which that is not known.
-pub fn given(hir: &Hir, literals: &[Vec<u8>]) -> Vec<Literal> {
+pub fn given(hir: &Hir, given: &[Vec<u8>]) -> Vec<Literal> {
     let branches: Vec<Hir> = branches(hir).map_or_else(|| vec![hir.clone()], Iterator::collect);
-    let mut all: Vec<Literal> = Vec::new();
-    for branch in &branches {
-        let (needs, anchors) = (RequiredClasses::of(branch), Anchors::of(branch));
-        let in_all = occurring(branch, literals);
-        for bytes in in_all.as_deref().unwrap_or(literals) {
-            let literal = Literal { bytes: bytes.clone(), needs: needs.clone(), anchors };
-            if !all.contains(&literal) {
-                all.push(literal);
-            }
-        }
-    }
-    all
+    let literals = branches.iter().flat_map(|branch| match occurring(branch, given) {
+        Some(found) => literals(branch, found),
+        None => anywhere(branch, given),
+    });
+    merged(literals.collect())
 }
 
-/// Those of `literals` of which one occurs in every match of `hir`, if that follows from its own literals.
-fn occurring(hir: &Hir, literals: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
-    let holds = |text: &[u8]| literals.iter().find(|literal| memchr::memmem::find(text, literal).is_some()).cloned();
-    in_every_match(hir)?.iter().map(|text| holds(text)).collect()
+/// `given`, one of which is somewhere in every match of `hir`.
+fn anywhere(hir: &Hir, given: &[Vec<u8>]) -> Vec<Literal> {
+    let (needs, anchors, neighbours) = (RequiredClasses::of(hir), Anchors::of(hir), Neighbours::unknown(reach(hir)));
+    let literal = |bytes: &Vec<u8>| Literal {
+        bytes: bytes.clone(),
+        needs: needs.clone(),
+        anchors,
+        neighbours: neighbours.clone(),
+    };
+    given.iter().map(literal).collect()
+}
+
+/// Those of `given` of which one occurs in every match of `hir`, if that follows from its own literals.
+fn occurring<'h>(hir: &'h Hir, given: &[Vec<u8>]) -> Option<Vec<Found<'h>>> {
+    let found = in_every_match(hir, Wanted::Given(given))?;
+    found.iter().map(|found| given.iter().find_map(|part| found.first(part))).collect()
 }
 
 /// The pattern as a choice, if it has one at its outermost level: each branch with what precedes and follows it.
@@ -111,158 +136,11 @@ fn choice(hir: &Hir) -> Option<&[Hir]> {
     }
 }
 
-fn in_every_match(hir: &Hir) -> Option<Vec<Vec<u8>>> {
-    let info = walk(hir);
-    let from_exact = info.exact.and_then(useful);
-    let mut best = better(from_exact, info.any)?;
-    best.iter_mut().for_each(|literal| literal.truncate(MAX_LEN));
-    best.sort();
-    best.dedup();
-    Some(without_longer(&best))
-}
-
-/// Without those that hold another one.
-fn without_longer(set: &[Vec<u8>]) -> Vec<Vec<u8>> {
-    let holds = |long: &[u8], short: &[u8]| long.len() > short.len() && memchr::memmem::find(long, short).is_some();
-    set.iter().filter(|literal| !set.iter().any(|other| holds(literal, other))).cloned().collect()
-}
-
-fn useful(set: Vec<Vec<u8>>) -> Option<Vec<Vec<u8>>> {
-    (!set.is_empty() && set.len() <= MAX_ANY && set.iter().all(|l| l.len() >= MIN_LEN)).then_some(set)
-}
-
-/// Bytes of the shortest literal of a set, as far as longer ones tell more.
-fn shortest_of<'l>(set: impl Iterator<Item = &'l Vec<u8>>) -> usize {
-    set.map(Vec::len).min().unwrap_or(0).min(6)
-}
-
-/// The set that will match less often: longer shortest literal first, then fewer literals.
-fn better(a: Option<Vec<Vec<u8>>>, b: Option<Vec<Vec<u8>>>) -> Option<Vec<Vec<u8>>> {
-    let score = |set: &Vec<Vec<u8>>| (shortest_of(set.iter()), Reverse(set.len()));
-    match (a, b) {
-        (Some(a), Some(b)) => Some(if score(&b) > score(&a) { b } else { a }),
-        (a, b) => a.or(b),
-    }
-}
-
-fn exactly(texts: Vec<Vec<u8>>) -> Info {
-    Info { exact: Some(texts), any: None }
-}
-
-const NOTHING: Info = Info { exact: None, any: None };
-
-fn walk(hir: &Hir) -> Info {
-    match hir.kind() {
-        HirKind::Empty | HirKind::Look(_) => exactly(vec![Vec::new()]),
-        HirKind::Literal(literal) => exactly(vec![literal.0.to_ascii_lowercase()]),
-        HirKind::Class(class) => class_texts(class).map_or(NOTHING, exactly),
-        HirKind::Capture(capture) => walk(&capture.sub),
-        HirKind::Repetition(rep) => repetition(rep.min, rep.max, &rep.sub),
-        HirKind::Concat(parts) => concat(parts),
-        HirKind::Alternation(parts) => alternation(parts),
-    }
-}
-
-fn class_texts(class: &Class) -> Option<Vec<Vec<u8>>> {
-    let mut texts = Vec::new();
-    match class {
-        Class::Bytes(class) => {
-            for range in class.ranges() {
-                (range.start()..=range.end()).for_each(|b| texts.push(vec![b.to_ascii_lowercase()]));
-            }
-        }
-        Class::Unicode(class) => {
-            for range in class.ranges() {
-                if u32::from(range.end()) - u32::from(range.start()) > MAX_EXACT as u32 {
-                    return None;
-                }
-                (range.start()..=range.end()).for_each(|c| texts.push(c.to_lowercase().to_string().into_bytes()));
-            }
-        }
-    }
-    texts.sort();
-    texts.dedup();
-    (texts.len() <= 8).then_some(texts)
-}
-
-fn repetition(min: u32, max: Option<u32>, sub: &Hir) -> Info {
-    let inner = walk(sub);
-    match (min, max) {
-        (0, Some(1)) => match inner.exact {
-            Some(mut texts) => {
-                texts.push(Vec::new());
-                exactly(texts)
-            }
-            None => NOTHING,
-        },
-        (0, _) => NOTHING,
-        (1, Some(1)) => inner,
-        _ => Info { any: better(inner.exact.and_then(useful), inner.any), exact: None },
-    }
-}
-
-fn concat(parts: &[Hir]) -> Info {
-    let mut run: Option<Vec<Vec<u8>>> = Some(vec![Vec::new()]);
-    let mut whole = true;
-    let mut any = None;
-    for part in parts {
-        let info = walk(part);
-        any = better(any, info.any);
-        let product = match (&run, &info.exact) {
-            (Some(left), Some(right)) => cross(left, right),
-            _ => None,
-        };
-        if product.is_none() {
-            whole = false;
-            any = better(any, run.take().and_then(useful));
-            run = info.exact;
-        } else {
-            run = product;
-        }
-    }
-    if whole {
-        return Info { exact: run, any };
-    }
-    Info { any: better(any, run.and_then(useful)), exact: None }
-}
-
-fn cross(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
-    if left.len() * right.len() > MAX_EXACT {
-        return None;
-    }
-    let mut out: Vec<Vec<u8>> =
-        left.iter().flat_map(|l| right.iter().map(move |r| [l.as_slice(), r].concat())).collect();
-    out.sort();
-    out.dedup();
-    Some(out)
-}
-
-fn alternation(parts: &[Hir]) -> Info {
-    let infos: Vec<Info> = parts.iter().map(walk).collect();
-    if infos.iter().all(|i| i.exact.is_some()) {
-        let mut texts: Vec<_> = infos.iter().flat_map(|i| i.exact.clone().unwrap_or_default()).collect();
-        texts.sort();
-        texts.dedup();
-        if texts.len() <= MAX_EXACT {
-            return exactly(texts);
-        }
-    }
-    let mut union = Vec::new();
-    for info in infos {
-        match better(info.exact.and_then(useful), info.any) {
-            Some(set) => union.extend(set),
-            None => return NOTHING,
-        }
-    }
-    union.sort();
-    union.dedup();
-    Info { exact: None, any: (union.len() <= MAX_ANY).then_some(union) }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{Anchors, Literal, required};
+    use super::{Anchors, Literal, Neighbours, required};
     use crate::model::ByteClasses;
+    use crate::ruleset::pattern::{GAP, Reach};
     use proptest::prelude::*;
 
     fn hir(pattern: &str) -> regex_syntax::hir::Hir {
@@ -301,22 +179,124 @@ mod tests {
         assert_eq!(found("eval (1)"), [true]);
     }
 
+    /// Whether `set` finds the match at `found` of `text`: one of its literals is in it, with what goes with it and beside
+    /// it, and all of the match is within its reach.
+    fn is_found(set: &[Literal], text: &[u8], found: std::ops::Range<usize>) -> bool {
+        let classes = ByteClasses::of(&text[found.clone()]);
+        let lower = text.to_ascii_lowercase();
+        set.iter().filter(|literal| literal.needs.satisfied_by(classes)).any(|literal| {
+            memchr::memmem::find_iter(&lower[found.clone()], &literal.bytes).any(|at| {
+                let (at, neighbours) = (found.start + at, &literal.neighbours);
+                let end = at + literal.bytes.len();
+                neighbours.probes(literal.bytes.len()).iter().all(|probe| probe.allows(text, at))
+                    && at - found.start <= neighbours.before()
+                    && found.end - end <= neighbours.after()
+            })
+        })
+    }
+
+    /// Parts of patterns, with repetitions, choices, boundaries and anchors.
+    fn part() -> impl Strategy<Value = &'static str> {
+        prop::sample::select(
+            &[
+                "a",
+                "ab",
+                "aba",
+                "b{2,3}",
+                "x?",
+                "(?:ab|ba\\.)",
+                "[xb]{2}:",
+                ".*",
+                "|",
+                "\\(",
+                "[<]",
+                "(?:ab)+",
+                "[ab]+",
+                "x{1,2}",
+                "[^a]",
+                "\\b",
+                "\\B",
+                "^",
+                "$",
+                "(?:^|<)",
+                "(?:$|:)",
+                "(?m:^)",
+                "(?m:$)",
+                " *",
+                "\\w",
+                "(?:a|b\\b)*",
+                "(?:x(?:ab)?){2}",
+            ][..],
+        )
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2000))]
+
         /// Whatever a pattern matches holds one of its literals, and what goes with it.
         #[test]
         fn every_match_is_found(
-            parts in prop::collection::vec("[ab]{2,3}|\\(|[<]|x\\?|\\((ab|ba\\.)\\|[xb]{2}:\\)|\\.\\*|[|]", 1..6),
-            text in "[abx(<:. ]{0,14}",
+            parts in prop::collection::vec(part(), 1..7),
+            given in prop::collection::vec("[abx<:(]{1,2}", 1..4),
+            text in "[abAx(<:. \n]{0,14}",
         ) {
             let pattern = parts.concat();
-            let Ok(regex) = regex::bytes::RegexBuilder::new(&pattern).unicode(false).build() else { return Ok(()) };
-            let Some(set) = required(&hir(&pattern)) else { return Ok(()) };
-            if let Some(found) = regex.find(text.as_bytes()) {
-                let classes = ByteClasses::of(found.as_bytes());
-                let is_in = |l: &Literal| l.needs.satisfied_by(classes) && memchr::memmem::find(found.as_bytes(), &l.bytes).is_some();
-                prop_assert!(set.iter().any(is_in), "{} in {}: {:?}", pattern, text, set);
+            let mut builder = regex::bytes::RegexBuilder::new(&pattern);
+            let Ok(regex) = builder.unicode(false).case_insensitive(true).build() else { return Ok(()) };
+            let hir = hir(&pattern);
+            let edges = Neighbours::of_edges(&hir, Anchors::of(&hir));
+            let given: Vec<Vec<u8>> = given.into_iter().map(String::into_bytes).collect();
+            let text = text.as_bytes();
+            let Some(found) = regex.find(text).map(|found| found.range()) else { return Ok(()) };
+            prop_assert!(edges.allow_edges(text), "{} at the edges of {:?}: {:?}", pattern, text, edges);
+            if let Some(set) = required(&hir) {
+                prop_assert!(is_found(&set, text, found.clone()), "{} in {:?}: {:?}", pattern, text, set);
+            }
+            // Literals that a user gives are to be in every match.
+            let of_match = text[found.clone()].to_ascii_lowercase();
+            let holds = |literal: &Vec<u8>| memchr::memmem::find(&of_match, literal).is_some();
+            if given.iter().any(holds) {
+                let set = super::given(&hir, &given);
+                prop_assert!(is_found(&set, text, found), "{} in {:?} by {:?}: {:?}", pattern, text, given, set);
             }
         }
+    }
+
+    #[test]
+    fn neighbours_are_what_a_pattern_has_beside_a_literal() {
+        let found = |pattern: &str, text: &str| {
+            let set = required(&hir(pattern)).unwrap();
+            let at = |l: &Literal| memchr::memmem::find(text.as_bytes(), &l.bytes);
+            let allows = |l: &Literal| {
+                at(l).map(|at| l.neighbours.probes(l.bytes.len()).iter().all(|p| p.allows(text.as_bytes(), at)))
+            };
+            set.iter().find_map(allows).unwrap()
+        };
+        for (pattern, text, expected) in [
+            (r"document\s*\.", "document .", true),
+            (r"document\s*\.", "documents.", false),
+            (r#"["']\s{0,4}return\b"#, "' return", true),
+            (r#"["']\s{0,4}return\b"#, "areturn", false),
+            (r#"["']\s{0,4}return\b"#, "'returns", false),
+            (r"^\s*select\b", "  select", true),
+            (r"^\s*select\b", "x select", false),
+            (r"passwd(?:$|/)", "passwd", true),
+            (r"passwd(?:$|/)", "passwd ", false),
+            (r"(?:etc[/\\]+){2,3}hosts", "etc//etc/hosts", true),
+        ] {
+            assert_eq!(found(pattern, text), expected, "{pattern} in {text}");
+        }
+    }
+
+    #[test]
+    fn reach_is_that_of_each_side() {
+        let reach = |pattern: &str| {
+            let set = required(&hir(pattern)).unwrap();
+            set.iter().map(|l| (l.neighbours.before(), l.neighbours.after())).collect::<Vec<_>>()
+        };
+        assert_eq!(reach(r"[0-9]{2,5}foobar\s{0,3};"), [(5, 4)]);
+        assert_eq!(reach(r"x?(?:foobar[0-9]){2,4}"), [(22, 22)]);
+        assert_eq!(reach(r"foobar.*"), [(0, GAP)]);
     }
 
     #[test]
@@ -328,14 +308,10 @@ mod tests {
         assert_eq!(anchors(r"^abc|def$|ghi"), [(true, false), (false, true), (false, false)]);
         assert_eq!(anchors(r"(?:^|;)abc"), [(false, false), (true, false)]);
         assert_eq!(anchors(r"(?m)^abc$"), [(false, false)]);
-        assert!(
-            Anchors { start: true, end: false }.allow(9, 9, 100)
-                && !Anchors { start: true, end: false }.allow(10, 9, 100)
-        );
-        assert!(
-            Anchors { start: false, end: true }.allow(90, 10, 100)
-                && !Anchors { start: false, end: true }.allow(89, 10, 100)
-        );
+        let (at_start, at_end) = (Anchors { start: true, end: false }, Anchors { start: false, end: true });
+        let reach = Reach { before: 9, after: 10 };
+        assert!(at_start.allow(9, reach, 100) && !at_start.allow(10, reach, 100));
+        assert!(at_end.allow(90, reach, 100) && !at_end.allow(89, reach, 100));
     }
 
     #[test]

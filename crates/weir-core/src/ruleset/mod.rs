@@ -18,12 +18,14 @@ pub mod format;
 pub mod literal;
 mod literal_matcher;
 pub mod losses;
+pub mod neighbours;
 pub mod pattern;
 mod prefilter;
 mod read;
 mod read_cve;
 mod required_classes;
 mod similar_name;
+mod texts;
 mod yaml_tree;
 
 pub use candidate_set::{CandidateSet, Window};

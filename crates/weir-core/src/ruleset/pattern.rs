@@ -1,5 +1,6 @@
 //! A compiled pattern, searched in a window around a literal that every match contains.
 
+use super::neighbours::Neighbours;
 use regex_automata::meta;
 use regex_automata::util::syntax;
 use regex_automata::{Input, Match};
@@ -9,7 +10,7 @@ use std::ops::Range;
 /// Bytes that one compiled pattern may take.
 const SIZE_LIMIT: usize = 1 << 20;
 /// How far a repetition without an upper bound is followed, in bytes.
-const GAP: usize = 256;
+pub(super) const GAP: usize = 512;
 /// How far any match is followed from its literal, in bytes.
 pub(super) const MAX_REACH: usize = 1024;
 
@@ -20,6 +21,7 @@ pub struct Pattern {
     reach: usize,
     bounded: bool,
     anchors: Anchors,
+    edges: Neighbours,
 }
 
 /// Where in a text the matches of a pattern are.
@@ -41,10 +43,19 @@ impl Anchors {
         }
     }
 
-    /// Whether a match may be within `reach` bytes of `at` in a text of `length` bytes.
-    pub fn allow(self, at: usize, reach: usize, length: usize) -> bool {
-        (!self.start || at <= reach) && (!self.end || at.saturating_add(reach) >= length)
+    /// Whether a match that goes from `at` no further than `reach` may be in a text of `length` bytes.
+    pub fn allow(self, at: usize, reach: Reach, length: usize) -> bool {
+        (!self.start || at <= reach.before) && (!self.end || at.saturating_add(reach.after) >= length)
     }
+}
+
+/// How far a match goes from the begin of its literal, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reach {
+    /// To its begin, at most.
+    pub before: usize,
+    /// To its end, at most.
+    pub after: usize,
 }
 
 /// Options of a pattern's syntax. Patterns are read as bytes, without Unicode classes.
@@ -70,7 +81,8 @@ impl Pattern {
             syntax::parse_with(pattern, &config_syntax).map_err(|error| regex::Error::Syntax(error.to_string()))?;
         let reach = reach(&hir).min(MAX_REACH);
         let bounded = hir.properties().maximum_len().is_some_and(|longest| longest <= reach);
-        Ok(Self { regex, reach, bounded, anchors: Anchors::of(&hir) })
+        let anchors = Anchors::of(&hir);
+        Ok(Self { regex, reach, bounded, anchors, edges: Neighbours::of_edges(&hir, anchors) })
     }
 
     /// Whether no match is longer than [`Self::reach`].
@@ -81,6 +93,11 @@ impl Pattern {
     /// Where every match is.
     pub fn anchors(&self) -> Anchors {
         self.anchors
+    }
+
+    /// What a text with a match begins and ends with, as far as matches are there.
+    pub fn edges(&self) -> &Neighbours {
+        &self.edges
     }
 
     /// How far from its literal a match is looked for, in bytes.
@@ -100,7 +117,7 @@ impl Pattern {
 }
 
 /// How long a match is at most, with [`GAP`] for what has no bound.
-fn reach(hir: &Hir) -> usize {
+pub(super) fn reach(hir: &Hir) -> usize {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => 0,
         HirKind::Literal(literal) => literal.0.len(),

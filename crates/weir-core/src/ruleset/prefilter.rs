@@ -6,9 +6,11 @@
 //! sets, with only the signatures and literals that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs`
 //! holds this against the slow path.
 
-use super::literal::{MAX_LEN, RequiredLiterals};
+use super::literal::{Literal as RequiredLiteral, RequiredLiterals};
 use super::literal_matcher::{Literal, LiteralMatcher};
-use super::pattern::Anchors;
+use super::neighbours::{ByteSet, MAX_PROBES, Neighbours};
+use super::pattern::{Anchors, MAX_REACH, Reach};
+use super::texts::MAX_LEN;
 use super::{CandidateSet, Origin, RequiredClasses, Signature};
 use crate::model::{ByteClasses, Zone};
 use std::collections::HashMap;
@@ -42,6 +44,8 @@ pub struct Prefilter {
     sets: [(Zone, [(ByteClasses, Literals); KINDS.len()]); ZONES.len()],
     /// The set for the content of files, which only few signatures look at and which may be large.
     file: Literals,
+    /// What there can be beside literals, each set once.
+    byte_sets: Vec<ByteSet>,
 }
 
 /// A signature with its number and the literals that it requires.
@@ -56,7 +60,7 @@ struct Numbered<'s> {
 struct Literals {
     anchors: LiteralMatcher,
     /// Signatures that ask for each literal.
-    wanted_by: Vec<Vec<Wanted>>,
+    wanted_by: Vec<WantedBy>,
     /// Signatures to be tried on every value that has what they need.
     unfiltered: Vec<Unfiltered>,
 }
@@ -72,6 +76,37 @@ struct Unfiltered {
     anchors: Anchors,
     /// How far a match is followed, in bytes.
     reach: usize,
+    /// What texts that it matches begin and end with.
+    edges: Neighbours,
+}
+
+/// The signatures that ask for one literal.
+#[derive(Debug, Default)]
+struct WantedBy {
+    /// For each of them, the place beside the literal that leaves most out.
+    first: Vec<Beside>,
+    all: Vec<Wanted>,
+}
+
+/// What there is beside a literal in a match.
+#[derive(Clone, Copy, Debug)]
+struct Beside {
+    /// Bytes from the begin of the literal.
+    offset: i16,
+    /// Number of the set in [`Prefilter::byte_sets`].
+    set: u16,
+}
+
+impl Beside {
+    /// At the literal itself, where there is nothing to ask.
+    const NOTHING: Self = Self { offset: 0, set: 0 };
+
+    /// Whether a literal at `at` of `text` has it.
+    #[inline]
+    fn is_at(self, text: &[u8], at: usize, sets: &[ByteSet]) -> bool {
+        // Before the first byte the sum wraps round, to where no text has a byte.
+        sets[usize::from(self.set)].allows(text, at.wrapping_add_signed(isize::from(self.offset)))
+    }
 }
 
 /// A signature that asks for a literal.
@@ -84,15 +119,65 @@ struct Wanted {
     /// Where it matches by the literal.
     anchors: Anchors,
     /// How far a match is followed from the literal, in bytes.
-    reach: usize,
+    reach: Reach,
     /// How many bytes around a match decide whether it counts, besides those of the match.
     read_around: usize,
+    /// What else there is beside the literal in a match than the first.
+    others: [Beside; MAX_PROBES - 1],
 }
 
-impl Wanted {
-    fn new(number: u32, signature: &Signature, needs: RequiredClasses, anchors: Anchors) -> Self {
-        let read_around = if signature.doc.spares_documents { READ_AROUND } else { 0 };
-        Self { signature: number, needs, anchors, reach: signature.pattern.reach(), read_around }
+/// The sets of [`Prefilter::byte_sets`], while it is made.
+struct ByteSets {
+    numbers: HashMap<ByteSet, u16>,
+    all: Vec<ByteSet>,
+}
+
+impl ByteSets {
+    /// With the one of [`Beside::NOTHING`].
+    fn new() -> Self {
+        Self { numbers: HashMap::new(), all: vec![ByteSet::ALL] }
+    }
+
+    fn number(&mut self, set: ByteSet) -> Option<u16> {
+        if let Some(number) = self.numbers.get(&set) {
+            return Some(*number);
+        }
+        // Without a number a place is not asked for, which only costs time.
+        let number = u16::try_from(self.all.len()).ok()?;
+        self.all.push(set);
+        self.numbers.insert(set, number);
+        Some(number)
+    }
+}
+
+impl WantedBy {
+    fn add(&mut self, number: u32, signature: &Signature, literal: &RequiredLiteral, sets: &mut ByteSets) {
+        let (length, neighbours) = (literal.bytes.len(), &literal.neighbours);
+        let mut beside = [Beside::NOTHING; MAX_PROBES];
+        for (to, probe) in beside.iter_mut().zip(neighbours.probes(length)) {
+            if let Some(set) = sets.number(probe.set) {
+                *to = Beside { offset: probe.offset, set };
+            }
+        }
+        let [first, others @ ..] = beside;
+        self.first.push(first);
+        self.all.push(Wanted {
+            signature: number,
+            needs: literal.needs.clone(),
+            anchors: literal.anchors,
+            reach: Reach { before: neighbours.before(), after: (length + neighbours.after()).min(MAX_REACH) },
+            read_around: if signature.doc.spares_documents { READ_AROUND } else { 0 },
+            others,
+        });
+    }
+
+    /// The signatures that may match by the literal at `at` of `text`, by what is beside it.
+    #[inline]
+    fn at<'w>(&'w self, text: &'w [u8], at: usize, sets: &'w [ByteSet]) -> impl Iterator<Item = &'w Wanted> {
+        let first = self.first.iter().zip(&self.all).filter(move |(beside, _)| beside.is_at(text, at, sets));
+        first
+            .map(|(_, wanted)| wanted)
+            .filter(move |wanted| wanted.others.iter().all(|beside| beside.is_at(text, at, sets)))
     }
 }
 
@@ -104,9 +189,11 @@ impl Prefilter {
             .filter(|(_, (signature, _))| signature.origin == origin)
             .map(|(number, (signature, required))| Numbered { number, signature, required })
             .collect();
-        let set = |kinds, zones| Literals::new(&signatures, kinds, zones);
+        let mut byte_sets = ByteSets::new();
+        let mut set = |kinds, zones| Literals::new(&signatures, kinds, zones, &mut byte_sets);
         let sets = ZONES.map(|zones| (zones, KINDS.map(|kinds| (kinds, set(kinds, zones)))));
-        Self { sets, file: set(ByteClasses::ALL, Zone::FILE) }
+        let file = set(ByteClasses::ALL, Zone::FILE);
+        Self { sets, file, byte_sets: byte_sets.all }
     }
 
     /// Adds each signature that may match `text` to `set`, with the windows around its literals, until the set is full;
@@ -114,22 +201,22 @@ impl Prefilter {
     #[inline]
     pub(super) fn candidates(&self, text: &[u8], classes: ByteClasses, zone: Zone, set: &mut CandidateSet) {
         if zone == Zone::FILE {
-            return self.file.candidates(text, classes, set);
+            return self.file.candidates(text, classes, &self.byte_sets, set);
         }
         let sets = self.sets.iter().find(|(zones, _)| zones.contains(zone));
         let (_, sets) = sets.expect("the last sets are for every zone");
         let literals = sets.iter().find(|(kinds, _)| classes.within(*kinds));
         let (_, literals) = literals.expect("the last set is for every kind of byte");
-        literals.candidates(text, classes, set);
+        literals.candidates(text, classes, &self.byte_sets, set);
     }
 }
 
 impl Literals {
     /// Those of signatures for one of `zones` that a value made of `kinds` can have.
-    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone) -> Self {
+    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone, sets: &mut ByteSets) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
-        let mut wanted_by: Vec<Vec<Wanted>> = Vec::new();
+        let mut wanted_by: Vec<WantedBy> = Vec::new();
         let mut unfiltered = Vec::new();
         for &Numbered { number, signature, required } in signatures {
             if !signature.needs.satisfied_by(kinds) || !signature.zones.intersects(looked_at) {
@@ -141,48 +228,51 @@ impl Literals {
                     needs: signature.needs.clone(),
                     anchors: signature.pattern.anchors(),
                     reach: signature.pattern.reach(),
+                    edges: signature.pattern.edges().clone(),
                 });
                 continue;
             };
-            for needed in
-                required.iter().filter(|l| l.needs.satisfied_by(kinds) && ByteClasses::of(&l.bytes).within(kinds))
-            {
+            for needed in required.iter().filter(|literal| literal.is_possible_in(kinds)) {
                 let (bytes, own) = (&needed.bytes, ByteClasses::of(&needed.bytes));
                 let at = *by_literal.entry(bytes).or_insert_with(|| {
                     literals.push(Literal { bytes, needs: ByteClasses::ALL });
-                    wanted_by.push(Vec::new());
+                    wanted_by.push(WantedBy::default());
                     literals.len() - 1
                 });
                 // What all that want it need.
                 literals[at].needs = literals[at].needs.intersection(needed.needs.all.with(own));
-                wanted_by[at].push(Wanted::new(number, signature, needed.needs.clone(), needed.anchors));
+                wanted_by[at].add(number, signature, needed, sets);
             }
         }
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered }
     }
 
     #[inline]
-    fn candidates(&self, text: &[u8], classes: ByteClasses, set: &mut CandidateSet) {
+    fn candidates(&self, text: &[u8], classes: ByteClasses, sets: &[ByteSet], set: &mut CandidateSet) {
         set.note_classes(text);
         for part in set.parts(READ_AROUND + MAX_LEN) {
-            self.find(text, part, classes, set);
+            self.find(text, part, classes, sets, set);
         }
         for candidate in self.unfiltered.iter().filter(|candidate| candidate.needs.satisfied_by(classes)) {
-            set.add_unfiltered(candidate.signature, candidate.anchors, candidate.reach);
+            if candidate.edges.allow_edges(text) {
+                set.add_unfiltered(candidate.signature, candidate.anchors, candidate.reach);
+            }
         }
     }
 
     /// Adds the signatures that may match by the literals in `part` of `text`.
     #[inline]
-    fn find(&self, text: &[u8], part: Range<usize>, classes: ByteClasses, set: &mut CandidateSet) {
+    fn find(&self, text: &[u8], part: Range<usize>, classes: ByteClasses, sets: &[ByteSet], set: &mut CandidateSet) {
         self.anchors.find(&text[part.clone()], classes, |literal, at| {
             let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
-            if !set.look_up(wanted_by.len()) {
+            if !set.look_up(wanted_by.all.len()) {
                 return;
             }
-            let place = set.place(at, classes);
-            for wanted in wanted_by {
-                if set.is_open(&place, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
+            // Most literals have beside them what no match has.
+            let mut place = None;
+            for wanted in wanted_by.at(text, at, sets) {
+                let place = place.get_or_insert_with(|| set.place(at, classes));
+                if set.is_open(place, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
                     set.add(wanted.signature, at, wanted.reach);
                 }
             }
