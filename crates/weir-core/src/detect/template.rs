@@ -150,6 +150,8 @@ static SANDBOX_ESCAPES: AnyOf = AnyOf::new(&[
     b"dump(",
     b"getclassloader",
     b"\"constructor\"",
+    b"'constructor'",
+    b"settings.databases",
     b"config.items",
     b"config.iteritems",
     b"'|system",

@@ -279,6 +279,12 @@ pub fn enumerates(name: &[u8]) -> bool {
     NAMES.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
+/// Whether the name of a command by itself is a word of ordinary language, or of a shell as a setting.
+pub fn is_choice(name: &[u8]) -> bool {
+    const SHELLS: [&[u8]; 6] = [b"bash", b"sh", b"zsh", b"dash", b"cmd", b"powershell"];
+    classify(name) == Some(NameClass::OrdinaryWord) || SHELLS.iter().any(|shell| name.eq_ignore_ascii_case(shell))
+}
+
 /// Whether lists of words name this command too.
 pub fn is_ambiguous(name: &[u8]) -> bool {
     AMBIGUOUS_WORDS.get(name).is_some()

@@ -382,7 +382,10 @@ impl<'t> Scan<'t> {
         let search = [&b"q"[..], b"query", b"search", b"s", b"term", b"keyword", b"keywords"].contains(&&name[..]);
         let line = &self.text[found.start..found.line_end];
         let word = line.split(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
-        runs || !search && commands::enumerates(word)
+        // `cmd=start`, `exec=true` and `shell=bash` are choices of an interface.
+        let alone = line.trim_ascii() == word;
+        let chosen = alone && commands::is_choice(word);
+        runs && !chosen || !search && commands::enumerates(word)
     }
 
     /// Whether the value is the name of a parameter rather than its value.

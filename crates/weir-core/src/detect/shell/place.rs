@@ -51,7 +51,12 @@ pub fn starts_as_script(text: &[u8]) -> bool {
         && matches!(next, None | Some(b' ' | b'\t' | b'\n'));
     // A word that runs with options is a command, known or not.
     let options = text[end..].starts_with(b" -") && name.first().is_some_and(u8::is_ascii_lowercase);
-    matches!(text.first(), Some(b'#' | b':' | b'['))
+    // A command reads a file: `envsubst < /a > /b`. A container is built: `FROM alpine`, and on a line of its own `RUN`.
+    let reads = name.first().is_some_and(u8::is_ascii_lowercase) && text[end..].starts_with(b" < /");
+    let builds = name == b"FROM" && memchr::memmem::find(text, b"\nRUN ").is_some();
+    reads
+        || builds
+        || matches!(text.first(), Some(b'#' | b':' | b'['))
         || text.starts_with(b"$ ")
         || assigns
         || text.starts_with(b"$") && end > 1 && ends

@@ -59,6 +59,12 @@ pub enum Condition {
     Bare(Operand),
 }
 
+/// Whether a word is an article or a possessive of a sentence, which is no name of a table: "select 'Options' from the menu".
+fn is_article(word: &[u8]) -> bool {
+    const ARTICLES: [&[u8]; 8] = [b"the", b"my", b"your", b"our", b"their", b"this", b"that", b"these"];
+    ARTICLES.iter().any(|article| word.eq_ignore_ascii_case(article))
+}
+
 /// A select list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct List {
@@ -450,7 +456,9 @@ impl Code<'_> {
                     while matches!(self.kind(at), Some(TokenKind::Left)) {
                         at += 1;
                     }
-                    list.from = self.is_name(at);
+                    let noun = is_article(self.bytes(at)) && self.kind(at + 1) != Some(TokenKind::Dot);
+                    list.strong &= !noun;
+                    list.from = self.is_name(at) && !noun;
                     let owner = self.kind(at + 1) == Some(TokenKind::Dot)
                         && OWNERS.iter().any(|name| self.bytes(at).eq_ignore_ascii_case(name));
                     list.catalogue = owner

@@ -124,6 +124,8 @@ pub const GRAMMAR_SAMPLES: Samples = Samples {
         "O'Brien",
         "rock 'n' roll",
         "he's returning tomorrow -- maybe",
+        "http://a.example/graph?expr=free{mountpoint=\"/\"}",
+        "It says: \"Select 'Options' from the menu, then drop the file\".",
         "the tenant's returning keys",
         ":) - sleep (8 h)",
         "mod(9,2) is 1",

@@ -16,6 +16,9 @@ use super::words::Word;
 /// Most tokens of a value that is recognised as arithmetic on literals (`'-0-'`).
 const SHORT: usize = 8;
 
+/// Words that compare texts in statements, and that are no words elsewhere.
+const OPERATORS: [&[u8]; 3] = [b"ilike", b"rlike", b"regexp"];
+
 /// The structure of greatest weight that begins at token `i`.
 pub fn at(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let found = match code.kind(i)? {
@@ -312,7 +315,8 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
                 && !code.bytes(i).starts_with(b"?")
                 && !quotes_in_sentence(code, i) =>
         {
-            2
+            // `' ilike '%`: no language but SQL has these words.
+            2 + u8::from(OPERATORS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name)))
         }
         OperandKind::Literal if subtracts_constant(code, i, place) => 8,
         _ => return None,
@@ -320,10 +324,10 @@ fn joined(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     Some((weight, operand.end))
 }
 
-/// Whether the quote before token `i` follows a blank, as in `a folder named "/"`.
+/// Whether the quote before token `i` follows a blank or an equals sign, as in `a folder named "/"` and `path="/"}`.
 fn quotes_in_sentence(code: &Code<'_>, i: usize) -> bool {
     let before = code.tokens.get(i).map_or(&[][..], |token| &code.text[..token.start as usize]).trim_ascii_end();
-    matches!(before, [.., b' ', b'"' | b'\''])
+    matches!(before, [.., b' ', b'"' | b'\''] | [.., b'=', b'"'])
 }
 
 /// `1-false`, `'-true-'`: arithmetic on a constant, up to the end. Names such as `/null-loader` have neither a literal before

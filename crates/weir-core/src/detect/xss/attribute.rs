@@ -139,7 +139,10 @@ pub fn handles(attribute: &Attribute<'_>) -> bool {
 fn is_no_script(value: &[u8]) -> bool {
     let open = value.starts_with(b"{") && memchr::memchr(b'}', value).is_none();
     work::count(value.len());
-    open || value.iter().all(|b| *b == b'.' || *b >= 0x80) || is_jsx_reference(value)
+    // Such handlers keep a link or a form from doing anything.
+    let statement = value.trim_ascii();
+    let returns = matches!(statement.strip_suffix(b";").unwrap_or(statement), b"return false" | b"return true");
+    open || returns || value.iter().all(|b| *b == b'.' || *b >= 0x80) || is_jsx_reference(value)
 }
 
 /// Whether `value` is `{name.of.a.function}`: a reference in a JSX template, which does nothing as script.

@@ -165,6 +165,8 @@ mod tests {
             "<h1>Title</h1><ul><li>one</li></ul>",
             "use `<script>` tags sparingly",
             "Don't `eval()` JSON from clients",
+            "f('a') prints a; alert('b') shows a box.",
+            "<a href=\"/x\" onclick=\"return false\">x</a>",
             "Moves from `eval()` to `ast.literal_eval()`;\nsee `alert(1)`.",
             "URLs with `javascript:` or `data:` are refused",
             "grep -r \"eval(\\|exec(\\|innerHTML\" src/",

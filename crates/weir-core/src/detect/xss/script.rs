@@ -261,7 +261,7 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
             _ => None,
         };
     }
-    if is_mentioned(text, start, open) || is_pattern(argument) {
+    if is_mentioned(text, start, open) || is_pattern(argument) || is_sentence(argument) {
         return None;
     }
     if is_quoted_code(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
@@ -338,7 +338,7 @@ fn is_sentence(argument: &[u8]) -> bool {
         let named = argument[..close].iter().all(u8::is_ascii_alphabetic) && !argument[..close].is_empty();
         return named && &argument[..close] != b"name" && plain() && plain();
     }
-    !behind.starts_with(b"instanceof ")
+    !(behind.starts_with(b"instanceof ") || behind.starts_with(b"in "))
         && behind.first().is_some_and(u8::is_ascii_alphabetic)
         && plain()
         && (last || plain())
