@@ -3,7 +3,7 @@
 //! All of it comes from the counts of groups by hour ([`group_hours`](super::group_hours)): the work follows the number of
 //! groups and hours and not that of hits.
 
-use super::group_hours::{self, ALL};
+use super::group_hours::{self, ALL, KEPT};
 use super::hour_summaries::Subject;
 use super::ids::{self, HOUR};
 use super::partition::Partition;
@@ -14,7 +14,11 @@ use std::collections::HashMap;
 /// Most groups, those with most hits.
 const MAX_GROUPS: u64 = 500;
 /// Hours of a group whose hits speak for all of its hours, the newest ones.
-const MAX_HOURS: i64 = 24;
+const MAX_HOURS: usize = 24;
+/// Most ids of hits in all, about: as many as anyone waits for.
+const MAX_SAMPLES: usize = 20_000;
+/// Groups asked for at once: SQLite takes 500 parts of a compound statement at most.
+const PORTION: usize = 100;
 
 /// Hits of a group that passed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -106,14 +110,23 @@ async fn samples(
     from: i64,
 ) -> Result<HashMap<String, Vec<String>>, StoreError> {
     let mut out: HashMap<String, Vec<String>> = HashMap::new();
-    for portion in groups.chunks(256) {
-        let mut sql = Sql::new("SELECT grp, passed FROM (SELECT grp, hour, passed, ROW_NUMBER() OVER ");
-        sql.push("(PARTITION BY grp ORDER BY hour DESC) AS place FROM group_hours WHERE grp IN (");
-        sql.list(portion.iter().cloned()).push(") AND hour >= ").bind(from).push(" AND hits > blocked) AS hours ");
-        sql.push("WHERE place <= ").bind(MAX_HOURS).push(" ORDER BY hour DESC");
+    let hours = (MAX_SAMPLES / (KEPT * groups.len().max(1))).clamp(1, MAX_HOURS);
+    for portion in groups.chunks(PORTION) {
+        let mut sql = Sql::new("SELECT grp, hour, passed FROM (");
+        // Of each group so many rows in the order of the key: a window over all of them would read every hour of the period.
+        for (n, group) in portion.iter().enumerate() {
+            sql.push(if n == 0 { "SELECT * FROM (" } else { " UNION ALL SELECT * FROM (" });
+            sql.push("SELECT grp, hour, passed FROM group_hours WHERE grp = ").bind(group.as_str());
+            sql.push(" AND hour >= ")
+                .bind(from)
+                .push(" AND hits > blocked ORDER BY hour DESC LIMIT ")
+                .bind(hours as u64);
+            sql.push(") AS newest");
+        }
+        sql.push(") AS hours ORDER BY hour DESC");
         for row in sql.all(partition.pools.read()).await? {
             let mut c = Columns::of(&row);
-            let (group, ids) = (c.text()?, c.text()?);
+            let (group, _, ids) = (c.text()?, c.int()?, c.text()?);
             out.entry(group).or_default().extend(ids.split_whitespace().rev().map(str::to_owned));
         }
     }
