@@ -1,9 +1,9 @@
 //! Required literals of a pattern: a set of which at least one occurs in every match, with what else a match has there.
 
 use super::RequiredClasses;
-use super::neighbours::Neighbours;
+use super::neighbours::{ByteSet, Neighbours};
 use super::pattern::{Anchors, reach};
-use super::texts::{Found, MAX_ANY, Wanted, in_every_match, shortest_of};
+use super::texts::{Found, MAX_ANY, Sought, in_every_match, shortest_of};
 use crate::model::ByteClasses;
 use regex_syntax::hir::{Hir, HirKind};
 
@@ -24,11 +24,11 @@ pub struct Literal {
 }
 
 impl Literal {
-    /// Whether a value made of `kinds` can have a match by it.
-    pub fn is_possible_in(&self, kinds: ByteClasses) -> bool {
+    /// Whether a value made of `kinds`, which are these `bytes`, can have a match by it.
+    pub fn is_possible_in(&self, kinds: ByteClasses, bytes: ByteSet) -> bool {
         self.needs.satisfied_by(kinds)
             && ByteClasses::of(&self.bytes).within(kinds)
-            && self.neighbours.are_possible_in(kinds)
+            && self.neighbours.are_possible_in(bytes)
     }
 }
 
@@ -50,7 +50,7 @@ pub fn required(hir: &Hir) -> RequiredLiterals {
 }
 
 fn with_needs(hir: &Hir) -> Option<Vec<Literal>> {
-    Some(literals(hir, in_every_match(hir, Wanted::Long)?))
+    Some(literals(hir, in_every_match(hir, Sought::Long)?))
 }
 
 /// `found` in the matches of `hir`, each text once.
@@ -105,7 +105,7 @@ fn anywhere(hir: &Hir, given: &[Vec<u8>]) -> Vec<Literal> {
 
 /// Those of `given` of which one occurs in every match of `hir`, if that follows from its own literals.
 fn occurring<'h>(hir: &'h Hir, given: &[Vec<u8>]) -> Option<Vec<Found<'h>>> {
-    let found = in_every_match(hir, Wanted::Given(given))?;
+    let found = in_every_match(hir, Sought::Given(given))?;
     found.iter().map(|found| given.iter().find_map(|part| found.first(part))).collect()
 }
 

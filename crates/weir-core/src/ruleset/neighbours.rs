@@ -30,6 +30,11 @@ impl ByteSet {
     /// Everything.
     pub const ALL: Self = Self([u64::MAX; 5]);
 
+    /// The bytes of these kinds.
+    pub fn of_kinds(kinds: ByteClasses) -> Self {
+        Self::of((0..=0xff).filter(|byte| ByteClasses::of(&[*byte]).within(kinds)))
+    }
+
     fn of(bytes: impl Iterator<Item = u8>) -> Self {
         bytes.fold(Self::NONE, |mut set, byte| {
             set.add(usize::from(byte));
@@ -69,14 +74,18 @@ impl ByteSet {
 
     /// The share of ordinary text that it holds, in percent.
     fn share(&self) -> u32 {
-        let weight = |symbol: usize| match u8::try_from(symbol) {
-            Ok(b'a'..=b'z') => 20,
-            Ok(b' ') => 120,
-            Ok(b'0'..=b'9' | b'A'..=b'Z' | b'.' | b',' | b'-' | b'/' | b'"' | b'_' | b':' | b'=' | b'\n') => 5,
-            _ => 1,
-        };
-        let of = |set: &Self| (0..=EDGE).filter(|symbol| set.contains(*symbol)).map(weight).sum::<u32>();
+        let of = |set: &Self| (0..=EDGE).filter(|symbol| set.contains(*symbol)).map(frequency).sum::<u32>();
         of(self) * 100 / of(&Self::ALL)
+    }
+}
+
+/// How often a byte, or an edge, is beside a word of ordinary text, roughly.
+fn frequency(symbol: usize) -> u32 {
+    match u8::try_from(symbol) {
+        Ok(b'a'..=b'z') => 20,
+        Ok(b' ') => 120,
+        Ok(b'0'..=b'9' | b'A'..=b'Z' | b'.' | b',' | b'-' | b'/' | b'"' | b'_' | b':' | b'=' | b'\n') => 5,
+        _ => 1,
     }
 }
 
@@ -154,27 +163,26 @@ impl Neighbours {
         self.after.reach
     }
 
-    /// Whether a value made of `kinds` can have them.
-    pub fn are_possible_in(&self, kinds: ByteClasses) -> bool {
-        let possible = ByteSet::of((0..=0xff).filter(|byte| ByteClasses::of(&[*byte]).within(kinds)));
-        let possible = possible.with(ByteSet::edge());
-        self.before.sets.iter().chain(&self.after.sets).all(|set| set.intersection(possible) != ByteSet::NONE)
+    /// Whether a value that is made of these bytes can have them.
+    pub fn are_possible_in(&self, bytes: ByteSet) -> bool {
+        let bytes = bytes.with(ByteSet::edge());
+        self.before.sets.iter().chain(&self.after.sets).all(|set| set.intersection(bytes) != ByteSet::NONE)
     }
 
-    /// The places that leave most out, the one that leaves most out first. The literal has `length` bytes.
+    /// The places that leave most out, the one that leaves most out first. The literal has `length` bytes; beside one that
+    /// is too long for an offset there are none.
     pub fn probes(&self, length: usize) -> SmallVec<[Probe; MAX_PROBES]> {
-        let place = |at: usize| i16::try_from(at).expect("literals are short");
-        let after = self.after.sets.iter().enumerate().map(|(at, set)| (place(length + at), set));
-        let before = self.before.sets.iter().enumerate().map(|(at, set)| (-1 - place(at), set));
-        let mut probes: Vec<(u32, Probe)> =
-            after.chain(before).map(|(offset, set)| (set.share(), Probe { offset, set: *set })).collect();
-        probes.retain(|(share, _)| *share < USELESS);
+        let after = (length..).zip(&self.after.sets).filter_map(|(at, set)| Some((i16::try_from(at).ok()?, set)));
+        let before = (1..).zip(&self.before.sets).map(|(at, set): (i16, _)| (-at, set));
+        let mut probes: Vec<(u32, Probe)> = after
+            .chain(before)
+            .map(|(offset, set)| (set.share(), Probe { offset, set: *set }))
+            .filter(|(share, _)| *share < USELESS)
+            .collect();
         probes.sort_by_key(|(share, _)| *share);
         probes.into_iter().map(|(_, probe)| probe).take(MAX_PROBES).collect()
     }
-}
 
-impl Neighbours {
     /// What a text has after its begin and before its end where `hir` matches, as far as its matches are there.
     pub(super) fn of_edges(hir: &Hir, anchors: Anchors) -> Self {
         let side = |is_anchored: bool, direction| {
@@ -186,10 +194,11 @@ impl Neighbours {
 
     /// Whether a text begins and ends as these neighbours of its edges ask for.
     pub fn allow_edges(&self, text: &[u8]) -> bool {
-        let after = self.after.sets.iter().enumerate();
-        let before = self.before.sets.iter().enumerate();
-        after.into_iter().all(|(at, set)| set.allows(text, at))
-            && before.into_iter().all(|(at, set)| set.allows(text, text.len().wrapping_sub(1 + at)))
+        let mut after = (0..).zip(&self.after.sets);
+        let mut before = (1..).zip(&self.before.sets);
+        // Before the first byte the difference wraps round, to where no text has a byte.
+        after.all(|(at, set)| set.allows(text, at))
+            && before.all(|(at, set)| set.allows(text, text.len().wrapping_sub(at)))
     }
 }
 

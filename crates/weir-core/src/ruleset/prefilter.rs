@@ -52,7 +52,13 @@ pub struct Prefilter {
 struct Numbered<'s> {
     number: u32,
     signature: &'s Signature,
-    required: &'s RequiredLiterals,
+    required: Option<Vec<Required<'s>>>,
+}
+
+/// One of them, with what there is beside it in a match, the one that leaves most out first.
+struct Required<'s> {
+    literal: &'s RequiredLiteral,
+    beside: [Beside; MAX_PROBES],
 }
 
 /// One set.
@@ -148,26 +154,30 @@ impl ByteSets {
         self.numbers.insert(set, number);
         Some(number)
     }
-}
 
-impl WantedBy {
-    fn add(&mut self, number: u32, signature: &Signature, literal: &RequiredLiteral, sets: &mut ByteSets) {
-        let (length, neighbours) = (literal.bytes.len(), &literal.neighbours);
+    fn required<'s>(&mut self, literal: &'s RequiredLiteral) -> Required<'s> {
         let mut beside = [Beside::NOTHING; MAX_PROBES];
-        for (to, probe) in beside.iter_mut().zip(neighbours.probes(length)) {
-            if let Some(set) = sets.number(probe.set) {
+        for (to, probe) in beside.iter_mut().zip(literal.neighbours.probes(literal.bytes.len())) {
+            if let Some(set) = self.number(probe.set) {
                 *to = Beside { offset: probe.offset, set };
             }
         }
-        let [first, others @ ..] = beside;
-        self.first.push(first);
+        Required { literal, beside }
+    }
+}
+
+impl WantedBy {
+    fn add(&mut self, number: u32, signature: &Signature, required: &Required<'_>) {
+        let Required { literal, beside: [first, others @ ..] } = required;
+        let (length, neighbours) = (literal.bytes.len(), &literal.neighbours);
+        self.first.push(*first);
         self.all.push(Wanted {
             signature: number,
             needs: literal.needs.clone(),
             anchors: literal.anchors,
             reach: Reach { before: neighbours.before(), after: (length + neighbours.after()).min(MAX_REACH) },
             read_around: if signature.doc.spares_documents { READ_AROUND } else { 0 },
-            others,
+            others: *others,
         });
     }
 
@@ -184,13 +194,16 @@ impl WantedBy {
 impl Prefilter {
     /// Sets for those of `signatures` that come from `origin`, with their required literals.
     pub(super) fn new(signatures: &[Signature], required: &[RequiredLiterals], origin: Origin) -> Self {
-        let all = (0u32..).zip(signatures.iter().zip(required));
-        let signatures: Vec<Numbered<'_>> = all
-            .filter(|(_, (signature, _))| signature.origin == origin)
-            .map(|(number, (signature, required))| Numbered { number, signature, required })
-            .collect();
         let mut byte_sets = ByteSets::new();
-        let mut set = |kinds, zones| Literals::new(&signatures, kinds, zones, &mut byte_sets);
+        let mut numbered = |(number, (signature, required))| {
+            let required: &Option<Vec<RequiredLiteral>> = required;
+            let required = required.as_ref().map(|all| all.iter().map(|literal| byte_sets.required(literal)).collect());
+            Numbered { number, signature, required }
+        };
+        let all = (0u32..).zip(signatures.iter().zip(required));
+        let of_origin = all.filter(|(_, (signature, _))| signature.origin == origin);
+        let signatures: Vec<Numbered<'_>> = of_origin.map(&mut numbered).collect();
+        let set = |kinds, zones| Literals::new(&signatures, kinds, zones);
         let sets = ZONES.map(|zones| (zones, KINDS.map(|kinds| (kinds, set(kinds, zones)))));
         let file = set(ByteClasses::ALL, Zone::FILE);
         Self { sets, file, byte_sets: byte_sets.all }
@@ -213,12 +226,13 @@ impl Prefilter {
 
 impl Literals {
     /// Those of signatures for one of `zones` that a value made of `kinds` can have.
-    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone, sets: &mut ByteSets) -> Self {
+    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<WantedBy> = Vec::new();
         let mut unfiltered = Vec::new();
-        for &Numbered { number, signature, required } in signatures {
+        let bytes_of_kinds = ByteSet::of_kinds(kinds);
+        for &Numbered { number, signature, ref required } in signatures {
             if !signature.needs.satisfied_by(kinds) || !signature.zones.intersects(looked_at) {
                 continue;
             }
@@ -232,7 +246,8 @@ impl Literals {
                 });
                 continue;
             };
-            for needed in required.iter().filter(|literal| literal.is_possible_in(kinds)) {
+            for required in required.iter().filter(|required| required.literal.is_possible_in(kinds, bytes_of_kinds)) {
+                let needed = required.literal;
                 let (bytes, own) = (&needed.bytes, ByteClasses::of(&needed.bytes));
                 let at = *by_literal.entry(bytes).or_insert_with(|| {
                     literals.push(Literal { bytes, needs: ByteClasses::ALL });
@@ -241,7 +256,7 @@ impl Literals {
                 });
                 // What all that want it need.
                 literals[at].needs = literals[at].needs.intersection(needed.needs.all.with(own));
-                wanted_by[at].add(number, signature, needed, sets);
+                wanted_by[at].add(number, signature, required);
             }
         }
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered }

@@ -65,14 +65,14 @@ impl<'h> Found<'h> {
 
 /// Which texts are of use.
 #[derive(Clone, Copy)]
-pub(super) enum Wanted<'w> {
+pub(super) enum Sought<'w> {
     /// Those of [`MIN_LEN`] bytes or more.
     Long,
     /// Those that hold one of these.
     Given(&'w [Vec<u8>]),
 }
 
-impl Wanted<'_> {
+impl Sought<'_> {
     fn is_useful(self, text: &[u8]) -> bool {
         match self {
             Self::Long => text.len() >= MIN_LEN,
@@ -98,9 +98,9 @@ struct Info<'h> {
 }
 
 /// Texts of which one is in every match of `hir`; none where there is no set that is of use.
-pub(super) fn in_every_match<'h>(hir: &'h Hir, wanted: Wanted<'_>) -> Option<Vec<Found<'h>>> {
-    let info = walk(hir, wanted);
-    let best = better(info.any, info.exact.and_then(|set| wanted.useful(set)))?;
+pub(super) fn in_every_match<'h>(hir: &'h Hir, sought: Sought<'_>) -> Option<Vec<Found<'h>>> {
+    let info = walk(hir, sought);
+    let best = better(info.any, info.exact.and_then(|set| sought.useful(set)))?;
     Some(without_longer(best.iter().map(|found| found.part(0, found.text.len().min(MAX_LEN))).collect()))
 }
 
@@ -150,15 +150,15 @@ const fn nothing<'h>() -> Info<'h> {
     Info { exact: None, any: None, again: None }
 }
 
-fn walk<'h>(hir: &'h Hir, wanted: Wanted<'_>) -> Info<'h> {
+fn walk<'h>(hir: &'h Hir, sought: Sought<'_>) -> Info<'h> {
     match hir.kind() {
         HirKind::Empty | HirKind::Look(_) => exactly(vec![Vec::new()]),
         HirKind::Literal(literal) => exactly(vec![literal.0.to_ascii_lowercase()]),
         HirKind::Class(class) => class_texts(class).map_or(nothing(), exactly),
-        HirKind::Capture(capture) => walk(&capture.sub, wanted),
-        HirKind::Repetition(rep) => repetition(rep.min, rep.max, &rep.sub, wanted),
-        HirKind::Concat(parts) => concat(parts, wanted),
-        HirKind::Alternation(parts) => alternation(parts, wanted),
+        HirKind::Capture(capture) => walk(&capture.sub, sought),
+        HirKind::Repetition(rep) => repetition(rep.min, rep.max, &rep.sub, sought),
+        HirKind::Concat(parts) => concat(parts, sought),
+        HirKind::Alternation(parts) => alternation(parts, sought),
     }
 }
 
@@ -184,8 +184,8 @@ fn class_texts(class: &Class) -> Option<Vec<Vec<u8>>> {
     (texts.len() <= 8).then_some(texts)
 }
 
-fn repetition<'h>(min: u32, max: Option<u32>, sub: &'h Hir, wanted: Wanted<'_>) -> Info<'h> {
-    let inner = walk(sub, wanted);
+fn repetition<'h>(min: u32, max: Option<u32>, sub: &'h Hir, sought: Sought<'_>) -> Info<'h> {
+    let inner = walk(sub, sought);
     match (min, max) {
         (0, Some(1)) => match inner.exact {
             Some(mut texts) => {
@@ -198,7 +198,7 @@ fn repetition<'h>(min: u32, max: Option<u32>, sub: &'h Hir, wanted: Wanted<'_>) 
         (1, Some(1)) => inner,
         _ => {
             let more = || std::iter::once(Step::Repeated(sub, max.map(|max| max - 1)));
-            let any = better(inner.any, inner.exact.clone().and_then(|set| wanted.useful(set)));
+            let any = better(inner.any, inner.exact.clone().and_then(|set| sought.useful(set)));
             let again = inner.exact.map(|texts| (texts, Step::Repeated(sub, max.map(|max| max - 1))));
             Info { any: any.map(|set| within_all(set, || (more(), more()))), exact: None, again }
         }
@@ -247,21 +247,21 @@ impl<'h> Run<'h> {
     }
 
     /// Its texts where `next` comes after them, if they are of use.
-    fn ended(self, wanted: Wanted<'_>, next: impl Iterator<Item = Step<'h>>) -> Option<Vec<Found<'h>>> {
+    fn ended(self, sought: Sought<'_>, next: impl Iterator<Item = Step<'h>>) -> Option<Vec<Found<'h>>> {
         let after: Vec<Step<'h>> = self.asserted.into_iter().chain(next).collect();
-        let set = wanted.useful(self.texts)?;
+        let set = sought.useful(self.texts)?;
         Some(within_all(set, || (self.before.iter().cloned(), after.iter().cloned())))
     }
 }
 
-fn concat<'h>(parts: &'h [Hir], wanted: Wanted<'_>) -> Info<'h> {
+fn concat<'h>(parts: &'h [Hir], sought: Sought<'_>) -> Info<'h> {
     let before = |at: usize| parts[..at].iter().rev().map(Step::Once);
     let after = |at: usize| parts[at..].iter().map(Step::Once);
     let mut run = Some(Run::new(vec![Vec::new()], before(0)));
     let mut whole = true;
     let mut any = None;
     for (at, part) in parts.iter().enumerate() {
-        let info = walk(part, wanted);
+        let info = walk(part, sought);
         any = better(any, info.any.map(|set| within_all(set, || (before(at), after(at + 1)))));
         let longer = |texts: &[Vec<u8>]| run.as_ref().and_then(|run| run.with(part, texts));
         if let Some(longer) = info.exact.as_deref().and_then(longer) {
@@ -272,9 +272,9 @@ fn concat<'h>(parts: &'h [Hir], wanted: Wanted<'_>) -> Info<'h> {
         if let Some((texts, more)) = &info.again {
             // What is before a repetition and the first of it.
             let next = std::iter::once(more.clone()).chain(after(at + 1));
-            any = better(any, longer(texts).and_then(|run| run.ended(wanted, next)));
+            any = better(any, longer(texts).and_then(|run| run.ended(sought, next)));
         }
-        any = better(any, run.and_then(|run| run.ended(wanted, after(at))));
+        any = better(any, run.and_then(|run| run.ended(sought, after(at))));
         run = match (info.exact, info.again) {
             (Some(texts), _) => Some(Run::new(texts, before(at))),
             // The last of a repetition and what is after it.
@@ -283,7 +283,7 @@ fn concat<'h>(parts: &'h [Hir], wanted: Wanted<'_>) -> Info<'h> {
         };
     }
     let exact = run.as_ref().filter(|_| whole).map(|run| run.texts.clone());
-    Info { any: better(any, run.and_then(|run| run.ended(wanted, std::iter::empty()))), exact, again: None }
+    Info { any: better(any, run.and_then(|run| run.ended(sought, std::iter::empty()))), exact, again: None }
 }
 
 fn cross(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
@@ -297,8 +297,8 @@ fn cross(left: &[Vec<u8>], right: &[Vec<u8>]) -> Option<Vec<Vec<u8>>> {
     Some(out)
 }
 
-fn alternation<'h>(parts: &'h [Hir], wanted: Wanted<'_>) -> Info<'h> {
-    let infos: Vec<Info<'_>> = parts.iter().map(|part| walk(part, wanted)).collect();
+fn alternation<'h>(parts: &'h [Hir], sought: Sought<'_>) -> Info<'h> {
+    let infos: Vec<Info<'_>> = parts.iter().map(|part| walk(part, sought)).collect();
     if infos.iter().all(|i| i.exact.is_some()) {
         let mut texts: Vec<_> = infos.iter().flat_map(|i| i.exact.clone().unwrap_or_default()).collect();
         texts.sort();
@@ -309,7 +309,7 @@ fn alternation<'h>(parts: &'h [Hir], wanted: Wanted<'_>) -> Info<'h> {
     }
     let mut union = Vec::new();
     for info in infos {
-        match better(info.any, info.exact.and_then(|set| wanted.useful(set))) {
+        match better(info.any, info.exact.and_then(|set| sought.useful(set))) {
             Some(set) => union.extend(set),
             None => return nothing(),
         }
