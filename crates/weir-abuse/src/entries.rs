@@ -98,6 +98,8 @@ impl Entry {
             text.truncate(text.floor_char_boundary(most));
         }
         self.expires = self.expires.min(now.saturating_add(MAX_LISTED_MS));
+        // By a clock that is ahead it was listed in the future: a decision of now would not lift it.
+        self.at = self.at.min(now);
         Self { made: self.made.bounded(), ..self }
     }
 }

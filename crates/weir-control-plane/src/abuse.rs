@@ -209,7 +209,8 @@ async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -
     let excepted = sqlx::query(find).bind(group).bind(&rule_key).fetch_optional(&mut *on).await?;
     let excepted = excepted.map(|row| parse(&text(&row, "body")?)).transpose()?;
     let is_void = match (change, &excepted) {
-        (Change::Listed(entry), Some(Change::Excepted(known))) => entry.at < known.until,
+        // A node whose clock is ahead says a time that is still to come.
+        (Change::Listed(entry), Some(Change::Excepted(known))) => entry.at.min(now) < known.until,
         (Change::Excepted(new), Some(Change::Excepted(known))) => new.at <= known.at,
         _ => false,
     };
@@ -245,7 +246,8 @@ async fn news(pool: &Pool, group: &str, after: u64, now: u64) -> Result<AbuseNew
                ORDER BY number LIMIT $4";
     let rows = sqlx::query(sql).bind(group).bind(signed(after)).bind(signed(now)).bind(MAX_ABUSE_CHANGES as i64);
     let rows = rows.fetch_all(pool.read()).await?;
-    let mut news = AbuseNews { changes: Vec::with_capacity(rows.len()), last: after, ..AbuseNews::default() };
+    let changes = Vec::with_capacity(rows.len());
+    let mut news = AbuseNews { changes, last: after, time: now, ..AbuseNews::default() };
     for row in &rows {
         news.last = number(row, "number")?.unsigned_abs();
         news.changes.push(parse(&row.try_get::<String, _>("body")?)?);

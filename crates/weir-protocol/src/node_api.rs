@@ -401,6 +401,8 @@ pub struct AbuseNews {
     pub changes: Vec<weir_abuse::Change>,
     /// Number of the last of them.
     pub last: u64,
+    /// The server's time, in milliseconds since 1970: the changes are by its clock. 0 from a server of an earlier version.
+    pub time: u64,
     /// The counts of all nodes; none from a server that does not add them up.
     pub counters: Option<weir_abuse::CounterNews>,
 }

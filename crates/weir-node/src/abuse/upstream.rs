@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use weir_abuse::{CounterNews, CounterReport, Entries, MAX_REPORTED, Outgoing, Spec};
+use weir_abuse::{Change, CounterNews, CounterReport, Entries, MAX_REPORTED, Outgoing, Spec};
 use weir_protocol::node_api::{AbuseNews, AbuseReport, MAX_ABUSE_CHANGES};
 use weir_runtime::clock::now_millis;
 
@@ -19,6 +19,8 @@ const BUSY_INTERVAL: Duration = Duration::from_millis(250);
 const BUSY: Duration = Duration::from_secs(5);
 /// Pause after an exchange that was not all.
 const MORE: Duration = Duration::from_millis(10);
+/// Clocks that differ by no more than this count as alike, in milliseconds: an exchange takes its time.
+const ALIKE_MS: u64 = 2_000;
 /// Everything is exchanged again after this time.
 const ANEW: Duration = Duration::from_secs(60);
 
@@ -69,10 +71,22 @@ impl EntryExchange {
         self.server = Some(news.server);
         let more = report.changes.len() == MAX_ABUSE_CHANGES || news.changes.len() == MAX_ABUSE_CHANGES;
         for change in news.changes {
-            entries.apply(change, now);
+            entries.apply(by_own_clock(change, news.time, now), now);
         }
         more
     }
+}
+
+/// A change of a server whose time is `theirs`, by the clock of this node: an exception holds here as long as it does there,
+/// so that an entry is lifted on a node whose clock is ahead, too. What differs by little is left as it is.
+fn by_own_clock(mut change: Change, theirs: u64, own: u64) -> Change {
+    if let Change::Excepted(exception) = &mut change
+        && theirs != 0
+        && theirs.abs_diff(own) > ALIKE_MS
+    {
+        exception.until = exception.until.saturating_add(own).saturating_sub(theirs);
+    }
+    change
 }
 
 /// Sends `report` over `link`; none if there is no answer, which is logged.

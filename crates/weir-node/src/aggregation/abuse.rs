@@ -36,7 +36,7 @@ impl GroupAbuse {
             self.entries.accept(change, now);
         }
         let (changes, last) = self.entries.changes(report.after, MAX_ABUSE_CHANGES, false, now);
-        Ok(AbuseNews { server: self.run.clone(), changes, last, counters })
+        Ok(AbuseNews { server: self.run.clone(), changes, last, time: now, counters })
     }
 
     /// Announcements of counters that were given up, for lack of space.
@@ -97,6 +97,40 @@ mod tests {
                 .iter()
                 .all(|change| { !matches!(change, Change::Listed(entry) if entry.subject == Key(1)) })
         );
+    }
+
+    #[test]
+    fn entries_are_lifted_on_nodes_whose_clock_is_ahead() {
+        // The control plane's time is `now`; node a has it too, node b is 90 s ahead. The aggregation is beside node a.
+        let (now, ahead) = (10_000_000, 90_000);
+        let abuse = GroupAbuse::new(Arc::new(Table::new(1 << 20, false)), "default");
+        let (a, b) = (Entries::new(10), Entries::new(10));
+        let (mut of_a, mut of_b) = (EntryExchange::new(), EntryExchange::new());
+        let exchange = |exchange: &mut EntryExchange, entries: &Entries, name: &str, own: u64, now: u64| {
+            let report = exchange.report(entries, own);
+            let news = abuse.exchange(name, report.clone(), now).unwrap();
+            exchange.learn(entries, &report, news, own);
+        };
+        let Change::Listed(listed) = entry(1, now + ahead) else { return };
+        assert!(b.list(listed.clone(), now + ahead));
+        exchange(&mut of_b, &b, "b", now + ahead, now);
+        exchange(&mut of_a, &a, "a", now, now);
+        assert_eq!((a.len(), b.len()), (1, 1));
+        // An analyst lifts it a second later; the control plane says so for a minute.
+        let now = now + 1_000;
+        let lifted = Exception { rule: 7, key: Key(1), at: now, until: now + 60_000, ..Exception::default() };
+        let mut upstream = EntryExchange::new();
+        let report = upstream.report(&abuse.entries, now);
+        let news = AbuseNews { changes: vec![Change::Excepted(lifted)], last: 5, time: now, ..AbuseNews::default() };
+        upstream.learn(&abuse.entries, &report, news, now);
+        exchange(&mut of_b, &b, "b", now + ahead, now);
+        exchange(&mut of_a, &a, "a", now, now);
+        assert_eq!((a.len(), b.len()), (0, 0));
+        // For that minute it is not listed again, by either clock; then it is.
+        let again = |at: u64| Entry { at, expires: at + 600_000, ..listed.clone() };
+        assert!(!b.list(again(now + ahead + 59_000), now + ahead + 59_000));
+        assert!(!a.list(again(now + 59_000), now + 59_000));
+        assert!(b.list(again(now + ahead + 61_000), now + ahead + 61_000));
     }
 
     #[test]
