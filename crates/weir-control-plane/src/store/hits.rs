@@ -106,7 +106,9 @@ impl Database {
             let Some(first) = of_month.first() else { continue };
             let Some(partition) = self.partition_of(first).await? else { continue };
             let mut sql = Sql::new(WHOLE);
-            sql.push(" WHERE h.id IN (").list(of_month.iter().map(String::as_str)).push(") ORDER BY h.id DESC");
+            // Without the second list PostgreSQL reads the records of all days.
+            sql.push(" WHERE h.id IN (").list(of_month.iter().map(String::as_str));
+            sql.push(") AND d.id IN (").list(of_month.iter().map(String::as_str)).push(") ORDER BY h.id DESC");
             for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
                 let (hit, groups) = whole(&row)?;
                 let groups = groups.split_whitespace().map(str::to_owned).collect();
