@@ -50,7 +50,7 @@ impl Running {
         Box::new(move || announce(&url, first.as_ref()))
     }
 
-    /// Tells why the store does not answer or cannot write, while that is so.
+    /// Reports why the store does not answer or cannot write, while it does not.
     pub fn store_check(&self) -> Check {
         let store = self.app.store.clone();
         Box::new(move || match store.unreachable() {

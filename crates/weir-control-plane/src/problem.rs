@@ -67,7 +67,7 @@ impl Error {
                 "something went wrong here; the log tells what".into()
             }
             Error::IdentityProvider(_) => {
-                "the identity provider does not answer as it should; try again in a moment, or log in as a user of this Console. The log tells why".into()
+                "the identity provider is not available or its answer is invalid; try again in a moment, or log in as a user of this Console. The reason is in the log".into()
             }
             error => error.to_string(),
         }

@@ -280,15 +280,16 @@ fn last_administrator() -> Error {
     Error::Conflict("this is the last enabled administrator; make another one first".into())
 }
 
-/// What a login may have besides letters and digits.
-pub(super) const LOGIN_SIGNS: &str = "._-@+";
+/// Whether a login may have this character.
+pub(super) fn fits_login(c: char) -> bool {
+    c.is_alphanumeric() || "._-@+".contains(c)
+}
 
 /// Checks a new user; answers the folded login.
 fn check(new: &NewUser) -> Result<String> {
     let login = new.login.trim().to_lowercase();
     let mut mistakes = Vec::new();
-    let fits = |c: char| c.is_alphanumeric() || LOGIN_SIGNS.contains(c);
-    if login.is_empty() || login.chars().count() > MAX_NAME || !login.chars().all(fits) {
+    if login.is_empty() || login.chars().count() > MAX_NAME || !login.chars().all(fits_login) {
         mistakes.push(Mistake::new("login", format!("1 to {MAX_NAME} letters, digits and `._-@+` are required")));
     }
     if let Err(Error::Invalid(more)) = check_name(&new.name) {

@@ -6,8 +6,8 @@
 
 use super::attacks::{self, Found};
 use super::counts::slots;
-use super::group_hours::{MINUTE, read_minutes};
-use super::ids::{self, HOUR};
+use super::group_hours::read_minutes;
+use super::ids::{self, HOUR, MINUTE};
 use super::partition::Partition;
 use super::sql::{Columns, Sql};
 use super::{Database, Series, Slot, StoreError};

@@ -5,7 +5,7 @@
 //! another number of hits than `hit_counts`, and the hour is counted in the background.
 
 use super::counts;
-use super::ids::{self, HOUR};
+use super::ids::{self, HOUR, MINUTE};
 use super::incoming::Incoming;
 use super::ingest::{begin, retry};
 use super::migrate::Engine;
@@ -18,11 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The group that has each hit once.
 pub(super) const ALL: &str = "*";
 /// The group of hits that have none.
-const NONE: &str = "-";
+pub(super) const NONE: &str = "-";
 /// Hits that passed whose ids are kept, of a group and an hour: as many are inspected again to speak for the others.
 pub(super) const KEPT: usize = 8;
-/// Milliseconds of a minute.
-pub(super) const MINUTE: i64 = 60_000;
 /// Hits read at once while an hour is counted.
 const PORTION: usize = 5_000;
 

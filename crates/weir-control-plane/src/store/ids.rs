@@ -9,6 +9,8 @@ use uuid::Uuid;
 pub const DAY: i64 = 86_400_000;
 /// Milliseconds of an hour.
 pub const HOUR: i64 = 3_600_000;
+/// Milliseconds of a minute.
+pub(super) const MINUTE: i64 = 60_000;
 /// Greatest time that an id can carry: 48 bits of milliseconds.
 pub(super) const MAX_TIME: i64 = (1 << 48) - 1;
 

@@ -3,7 +3,7 @@
 //! All of it comes from the counts of groups by hour ([`group_hours`](super::group_hours)): the work follows the number of
 //! groups and hours and not that of hits.
 
-use super::group_hours::{self, ALL, KEPT};
+use super::group_hours::{self, ALL, KEPT, NONE};
 use super::hour_summaries::Subject;
 use super::ids::{self, HOUR};
 use super::partition::Partition;
@@ -79,7 +79,8 @@ async fn sums(partition: &Partition, subject: &Subject, from: i64) -> Result<Vec
     let mut sql = Sql::new("SELECT grp, CAST(SUM(hits - blocked) AS BIGINT) AS n FROM group_hours WHERE hour >= ");
     sql.bind(from).push(" AND hits > blocked AND grp <> ").bind(ALL);
     let of_attacks = |sql: &mut Sql| {
-        sql.push(" AND (grp = '-' OR grp IN (SELECT a.grp FROM attacks a WHERE a.last_time >= ").bind(from * HOUR);
+        sql.push(" AND (grp = ").bind(NONE);
+        sql.push(" OR grp IN (SELECT a.grp FROM attacks a WHERE a.last_time >= ").bind(from * HOUR);
         sql.push(" AND a.id >= ").bind(ids::bound(ids::Month::of(from * HOUR).start()));
     };
     match subject {

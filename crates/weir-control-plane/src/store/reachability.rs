@@ -7,8 +7,6 @@
 use super::StoreError;
 use super::ids;
 use sqlx::{AnyConnection, Connection, Executor};
-use std::sync::Mutex;
-use std::sync::PoisonError;
 use std::time::Duration;
 use tokio::sync::{Notify, watch};
 
@@ -33,20 +31,19 @@ pub struct Unreachable {
 pub(super) struct Reachability {
     /// The server; none for SQLite.
     url: Option<String>,
-    state: watch::Sender<bool>,
-    away: Mutex<Option<Unreachable>>,
+    away: watch::Sender<Option<Unreachable>>,
     doubt: Notify,
 }
 
 impl Reachability {
     /// Of the server at `url`, which has just answered; none for SQLite.
     pub fn new(url: Option<String>) -> Self {
-        Self { url, state: watch::Sender::new(true), away: Mutex::default(), doubt: Notify::new() }
+        Self { url, away: watch::Sender::default(), doubt: Notify::new() }
     }
 
     /// Why it does not answer; none while it does.
     pub fn unreachable(&self) -> Option<Unreachable> {
-        self.away.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.away.borrow().clone()
     }
 
     /// A call failed for a reason that may be the server: asks it at once.
@@ -57,7 +54,7 @@ impl Reachability {
     /// Returns as soon as the server does not answer.
     pub async fn lost(&self) {
         // The sender lives as long as this does, so there is no other end.
-        let _ = self.state.subscribe().wait_for(|answers| !answers).await;
+        let _ = self.away.subscribe().wait_for(Option::is_some).await;
     }
 
     /// Asks the server until the caller drops this.
@@ -82,8 +79,7 @@ impl Reachability {
 
     /// Notes what the server said.
     pub fn note(&self, answered: Result<(), String>) {
-        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        match answered {
+        self.away.send_modify(|away| match answered {
             Ok(()) => {
                 if let Some(was) = away.take() {
                     let seconds = ids::now().saturating_sub(was.since) / 1_000;
@@ -97,9 +93,7 @@ impl Reachability {
                 let since = away.as_ref().map_or_else(ids::now, |was| was.since);
                 *away = Some(Unreachable { since, why });
             }
-        }
-        let answers = away.is_none();
-        self.state.send_if_modified(|state| std::mem::replace(state, answers) != answers);
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Traffic: counts that nodes send every half minute, kept by minute for two days and by hour for as long as hits.
 
-use super::ids::{self, DAY};
+use super::ids::{self, DAY, MINUTE};
 use super::incoming::{MAX_AHEAD, text};
 use super::ingest::{begin, retry};
 use super::migrate::Engine;
@@ -11,8 +11,6 @@ use sqlx::AnyConnection;
 use std::collections::{BTreeMap, HashMap};
 use weir_protocol::node_api::{LATENCY_BOUNDS_US, MAX_RULE_MINUTES, MAX_SESSION_BATCH, Statistics, StatisticsRow};
 
-/// Milliseconds of a minute.
-const MINUTE: i64 = 60_000;
 /// For how long minutes are kept: what a view of the last day needs.
 const MINUTES_KEPT: i64 = 2 * DAY;
 /// For how long a batch may be late, and so for how long its id is kept: longer than a spool lasts.

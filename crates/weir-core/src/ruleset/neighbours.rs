@@ -66,28 +66,43 @@ impl ByteSet {
         self.0[symbol / 64] & 1 << (symbol % 64) != 0
     }
 
-    /// Whether the byte at `at` of `text` is in it, or the edge if there is none.
+    /// Whether the byte `offset` bytes from `at` in `text` is in it, or the edge if there is none.
     #[inline]
-    pub fn allows(&self, text: &[u8], at: usize) -> bool {
-        self.contains(text.get(at).map_or(EDGE, |byte| usize::from(*byte)))
+    pub fn allows(&self, text: &[u8], at: usize, offset: i16) -> bool {
+        // Before the first byte the sum wraps round, to where no text has a byte.
+        let place = at.wrapping_add_signed(isize::from(offset));
+        self.contains(text.get(place).map_or(EDGE, |byte| usize::from(*byte)))
     }
 
     /// The share of ordinary text that it holds, in percent.
     fn share(&self) -> u32 {
-        let of = |set: &Self| (0..=EDGE).filter(|symbol| set.contains(*symbol)).map(frequency).sum::<u32>();
-        of(self) * 100 / of(&Self::ALL)
+        let sum = (0..=EDGE).filter(|symbol| self.contains(*symbol)).map(frequency).sum::<u32>();
+        sum * 100 / ORDINARY
     }
 }
 
 /// How often a byte, or an edge, is beside a word of ordinary text, roughly.
-fn frequency(symbol: usize) -> u32 {
-    match u8::try_from(symbol) {
-        Ok(b'a'..=b'z') => 20,
-        Ok(b' ') => 120,
-        Ok(b'0'..=b'9' | b'A'..=b'Z' | b'.' | b',' | b'-' | b'/' | b'"' | b'_' | b':' | b'=' | b'\n') => 5,
+const fn frequency(symbol: usize) -> u32 {
+    if symbol == EDGE {
+        return 1;
+    }
+    match symbol as u8 {
+        b'a'..=b'z' => 20,
+        b' ' => 120,
+        b'0'..=b'9' | b'A'..=b'Z' | b'.' | b',' | b'-' | b'/' | b'"' | b'_' | b':' | b'=' | b'\n' => 5,
         _ => 1,
     }
 }
+
+/// The sum of all frequencies.
+const ORDINARY: u32 = {
+    let (mut sum, mut symbol) = (0, 0);
+    while symbol <= EDGE {
+        sum += frequency(symbol);
+        symbol += 1;
+    }
+    sum
+};
 
 /// A place beside a literal and what a match can have there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,7 +117,7 @@ pub struct Probe {
 impl Probe {
     /// Whether a literal at `at` of `text` has there what a match can have.
     pub fn allows(&self, text: &[u8], at: usize) -> bool {
-        self.set.allows(text, at.wrapping_add_signed(isize::from(self.offset)))
+        self.set.allows(text, at, self.offset)
     }
 }
 
@@ -149,7 +164,7 @@ impl Neighbours {
     }
 
     /// What there can be at either of two places of a pattern.
-    pub fn or(self, other: &Self) -> Self {
+    pub fn or(&self, other: &Self) -> Self {
         Self { before: self.before.or(&other.before), after: self.after.or(&other.after) }
     }
 
@@ -183,22 +198,24 @@ impl Neighbours {
         probes.into_iter().map(|(_, probe)| probe).take(MAX_PROBES).collect()
     }
 
-    /// What a text has after its begin and before its end where `hir` matches, as far as its matches are there.
-    pub(super) fn of_edges(hir: &Hir, anchors: Anchors) -> Self {
+    /// What a text has after its begin and before its end where `hir` matches, as far as its matches are there; none where
+    /// they are anywhere.
+    pub(super) fn of_edges(hir: &Hir, anchors: Anchors) -> Option<Self> {
         let side = |is_anchored: bool, direction| {
             let steps: &[Step<'_>] = if is_anchored { &[Step::Once(hir)] } else { &[] };
             Side::of(steps, direction, None)
         };
-        Self { after: side(anchors.start, Direction::Forward), before: side(anchors.end, Direction::Backward) }
+        (anchors.start || anchors.end).then(|| Self {
+            after: side(anchors.start, Direction::Forward),
+            before: side(anchors.end, Direction::Backward),
+        })
     }
 
     /// Whether a text begins and ends as these neighbours of its edges ask for.
     pub fn allow_edges(&self, text: &[u8]) -> bool {
         let mut after = (0..).zip(&self.after.sets);
         let mut before = (1..).zip(&self.before.sets);
-        // Before the first byte the difference wraps round, to where no text has a byte.
-        after.all(|(at, set)| set.allows(text, at))
-            && before.all(|(at, set)| set.allows(text, text.len().wrapping_sub(at)))
+        after.all(|(at, set)| set.allows(text, 0, at)) && before.all(|(at, set)| set.allows(text, text.len(), -at))
     }
 }
 
@@ -222,10 +239,8 @@ impl Side {
         Self { sets, reach: reach.fold(0, usize::saturating_add).min(MAX_REACH) }
     }
 
-    fn or(mut self, other: &Self) -> Self {
-        self.sets = either(&self.sets, &other.sets);
-        self.reach = self.reach.max(other.reach);
-        self
+    fn or(&self, other: &Self) -> Self {
+        Self { sets: either(&self.sets, &other.sets), reach: self.reach.max(other.reach) }
     }
 }
 

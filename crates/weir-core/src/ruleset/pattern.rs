@@ -21,7 +21,7 @@ pub struct Pattern {
     reach: usize,
     bounded: bool,
     anchors: Anchors,
-    edges: Neighbours,
+    edges: Option<Neighbours>,
 }
 
 /// Where in a text the matches of a pattern are.
@@ -95,9 +95,9 @@ impl Pattern {
         self.anchors
     }
 
-    /// What a text with a match begins and ends with, as far as matches are there.
-    pub fn edges(&self) -> &Neighbours {
-        &self.edges
+    /// What a text with a match begins and ends with, as far as matches are there; none where they are anywhere.
+    pub fn edges(&self) -> Option<&Neighbours> {
+        self.edges.as_ref()
     }
 
     /// How far from its literal a match is looked for, in bytes.

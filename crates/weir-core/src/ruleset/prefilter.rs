@@ -82,8 +82,8 @@ struct Unfiltered {
     anchors: Anchors,
     /// How far a match is followed, in bytes.
     reach: usize,
-    /// What texts that it matches begin and end with.
-    edges: Neighbours,
+    /// What texts that it matches begin and end with; none if they may be any.
+    edges: Option<Neighbours>,
 }
 
 /// The signatures that ask for one literal.
@@ -110,8 +110,7 @@ impl Beside {
     /// Whether a literal at `at` of `text` has it.
     #[inline]
     fn is_at(self, text: &[u8], at: usize, sets: &[ByteSet]) -> bool {
-        // Before the first byte the sum wraps round, to where no text has a byte.
-        sets[usize::from(self.set)].allows(text, at.wrapping_add_signed(isize::from(self.offset)))
+        sets[usize::from(self.set)].allows(text, at, self.offset)
     }
 }
 
@@ -242,7 +241,7 @@ impl Literals {
                     needs: signature.needs.clone(),
                     anchors: signature.pattern.anchors(),
                     reach: signature.pattern.reach(),
-                    edges: signature.pattern.edges().clone(),
+                    edges: signature.pattern.edges().cloned(),
                 });
                 continue;
             };
@@ -269,7 +268,7 @@ impl Literals {
             self.find(text, part, classes, sets, set);
         }
         for candidate in self.unfiltered.iter().filter(|candidate| candidate.needs.satisfied_by(classes)) {
-            if candidate.edges.allow_edges(text) {
+            if candidate.edges.as_ref().is_none_or(|edges| edges.allow_edges(text)) {
                 set.add_unfiltered(candidate.signature, candidate.anchors, candidate.reach);
             }
         }

@@ -3,7 +3,7 @@
 use super::pending::{Logins, Pending};
 use super::{Config, http, role};
 use crate::auth::role::Role;
-use crate::auth::user::LOGIN_SIGNS;
+use crate::auth::user::fits_login;
 use crate::error::{Error, Result};
 use crate::meta::Pool;
 use crate::outgoing::Outgoing;
@@ -73,7 +73,7 @@ fn failed(step: &str, error: &dyn std::error::Error) -> Error {
 /// An ID token that does not hold: whoever sent it does not get in.
 fn refused(error: &dyn std::error::Error) -> Error {
     tracing::warn!(error = with_causes(error), "an ID token of the identity provider was refused");
-    Error::Forbidden("the token of the identity provider does not hold: log in again; the log tells why it was refused")
+    Error::Forbidden("the ID token of the identity provider was rejected; log in again. The reason is in the log")
 }
 
 impl Oidc {
@@ -168,8 +168,7 @@ fn claims(token: &str) -> Option<serde_json::Value> {
 
 /// `login` with `_` in the place of what logins here cannot have.
 fn as_login(login: &str) -> String {
-    let fits = |c: char| c.is_alphanumeric() || LOGIN_SIGNS.contains(c);
-    login.trim().chars().take(MAX_NAME).map(|c| if fits(c) { c } else { '_' }).collect()
+    login.trim().chars().take(MAX_NAME).map(|c| if fits_login(c) { c } else { '_' }).collect()
 }
 
 fn printable(text: &str) -> String {

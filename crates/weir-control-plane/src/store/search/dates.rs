@@ -2,6 +2,7 @@
 //!
 //! Dates are month/day/year, as the documented syntax has them by default, or ISO 8601. Everything is UTC.
 
+use super::super::ids::MINUTE;
 use super::words::Word;
 use super::{Wrong, wrong};
 use jiff::civil::{Date, DateTime, Time, date};
@@ -13,8 +14,6 @@ type Period = (usize, Option<i64>, Option<i64>);
 
 /// Most units of `last N days`: what a century has.
 const MAX_UNITS: i64 = 36_500;
-/// Milliseconds of a minute.
-const MINUTE: i64 = 60_000;
 
 /// The period with which `words` begin, if they do.
 pub(super) fn read(words: &[Word], now: i64) -> Result<Option<Period>, Wrong> {

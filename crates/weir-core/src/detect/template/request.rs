@@ -2,7 +2,7 @@
 
 /// Tags that load what they name: a template, a library.
 const LOADERS: &[&[u8]] = &[b"include", b"extends", b"load", b"import", b"from"];
-/// Its names in frameworks of Python.
+/// Names of the request's data in frameworks of Python.
 const REQUEST_DATA: &[&[u8]] = &[
     b"request.args",
     b"request.form",
