@@ -60,13 +60,16 @@ fn run_of<'s>(
     let mut at = 0;
     while let Some(window) = set.window(at) {
         at += 1;
+        if set.is_settled(window) {
+            continue;
+        }
         let signature = &ruleset.signatures[window.signature as usize];
         let applies = signature.views & view != 0
             && signature.zones.intersects(subject.value.zone)
             && signature.needs.satisfied_by(subject.classes)
-            && !set.has_matched(window)
             && subject.is_at(&signature.points);
         if !applies {
+            set.settle(window);
             continue;
         }
         let cost = CONFIRM_COST + (window.end - window.start) / CONFIRMED_PER_UNIT;
@@ -76,7 +79,7 @@ fn run_of<'s>(
         left -= cost;
         budget.spend(cost)?;
         if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
-            set.set_matched(window);
+            set.settle(window);
             let conditional = !signature.conditions.is_empty();
             if conditional && (!names_match(signature, subject) || !subject.meets_conditions(window.signature)?) {
                 continue;

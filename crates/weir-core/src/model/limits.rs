@@ -43,16 +43,16 @@ pub struct Limits {
 
 impl Limits {
     /// Work units that each part of a message may take whatever its size.
-    pub const WORK_BASE: u64 = 100_000;
+    pub const WORK_BASE: u64 = 40_000;
     /// Further work units for each byte of a part.
     pub const WORK_PER_BYTE: u64 = 16;
     /// Further work units for each of the first [`Self::DENSE_BYTES`] bytes: in small messages, several decodings and
     /// many signatures may meet on every byte.
-    pub const WORK_PER_DENSE_BYTE: u64 = 40;
+    pub const WORK_PER_DENSE_BYTE: u64 = 32;
     /// See [`Self::WORK_PER_DENSE_BYTE`].
     pub const DENSE_BYTES: usize = 256 << 10;
     /// Work units for each byte of a body whose parsing took its whole budget, to inspect it unparsed.
-    pub const WORK_UNPARSED_PER_BYTE: u64 = 24;
+    pub const WORK_UNPARSED_PER_BYTE: u64 = 16;
     /// Bytes that decoders may produce from each part of a message whatever its size.
     pub const DECODED_BASE: usize = 64 << 10;
     /// Further bytes that they may produce for each byte of a part.

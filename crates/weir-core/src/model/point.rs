@@ -197,7 +197,7 @@ struct Node<'a> {
 
 /// Steps of a point that are found without walking up from its end: points of signatures are shorter, those of values in
 /// deep documents are not.
-const HEAD: u32 = 4;
+const HEAD: u32 = 8;
 
 /// The node of the message itself; its segment is never looked at.
 const ROOT: Node<'static> = Node {

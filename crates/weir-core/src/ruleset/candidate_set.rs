@@ -36,8 +36,8 @@ const NEAR_BLOCKS: usize = 2;
 const FAR_BLOCKS: usize = MAX_REACH.div_ceil(CLASSES_BLOCK);
 /// Most bytes beside a match that decide whether it is one: a character, for the boundary of a word.
 const LOOK_AROUND: usize = 4;
-/// In [`CandidateSet::last`]: the signature has matched.
-const MATCHED: u32 = u32::MAX;
+/// In [`CandidateSet::last`]: no further window of the signature has to be looked at.
+const SETTLED: u32 = u32::MAX;
 
 /// A place in a text and what is around it.
 #[derive(Clone, Copy, Debug)]
@@ -82,15 +82,16 @@ impl CandidateSet {
         self.windows.get(index).copied()
     }
 
-    /// Whether the signature of `window` has matched in an earlier window.
+    /// Whether the signature of `window` has been settled at an earlier window.
     #[inline]
-    pub fn has_matched(&self, window: Window) -> bool {
-        self.last[window.signature as usize] == MATCHED
+    pub fn is_settled(&self, window: Window) -> bool {
+        self.last[window.signature as usize] == SETTLED
     }
 
-    /// Notes that the signature of `window` has matched.
-    pub fn set_matched(&mut self, window: Window) {
-        self.last[window.signature as usize] = MATCHED;
+    /// Notes that the signature of `window` has matched, or does not apply to the text: its further windows change nothing.
+    #[inline]
+    pub fn settle(&mut self, window: Window) {
+        self.last[window.signature as usize] = SETTLED;
     }
 
     /// Empties the set for a text of `length` bytes, of which only `changes` are to be scanned.
@@ -352,9 +353,9 @@ mod tests {
         set.clear(4, 100, None);
         set.add(1, 1, either_way(5));
         let window = set.window(0).unwrap();
-        set.set_matched(window);
-        assert!(set.has_matched(window));
+        set.settle(window);
+        assert!(set.is_settled(window));
         set.clear(4, 100, None);
-        assert!(set.window(0).is_none() && !set.has_matched(window));
+        assert!(set.window(0).is_none() && !set.is_settled(window));
     }
 }

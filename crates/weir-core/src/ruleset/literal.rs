@@ -185,10 +185,11 @@ mod tests {
         let classes = ByteClasses::of(&text[found.clone()]);
         let lower = text.to_ascii_lowercase();
         set.iter().filter(|literal| literal.needs.satisfied_by(classes)).any(|literal| {
-            memchr::memmem::find_iter(&lower[found.clone()], &literal.bytes).any(|at| {
-                let (at, neighbours) = (found.start + at, &literal.neighbours);
-                let end = at + literal.bytes.len();
-                neighbours.probes(literal.bytes.len()).iter().all(|probe| probe.allows(text, at))
+            // Occurrences may overlap: `aa` is at two places in `aaa`.
+            let width = literal.bytes.len();
+            found.clone().filter(|at| lower[*at..found.end].starts_with(&literal.bytes)).any(|at| {
+                let (end, neighbours) = (at + width, &literal.neighbours);
+                neighbours.probes(width).iter().all(|probe| probe.allows(text, at))
                     && at - found.start <= neighbours.before()
                     && found.end - end <= neighbours.after()
             })

@@ -84,17 +84,20 @@ fn variable(line: &[u8], before: &[u8]) -> Option<Evidence> {
     if first.is_ascii_digit() || matches!(rest.first(), Some(b'=' | b'.' | b'(' | b'[' | b':')) {
         return None;
     }
-    let before = &before[before.len().saturating_sub(MAX_LINE)..];
-    work::count(before.len());
-    let mut assigned = memchr::memmem::find_iter(before, name);
-    // An assignment is a command of its own, and the name of the variable ends.
-    let boundary = |at: usize| at == 0 || b" ;&|\n\r\t({`'\"+".contains(&before[at - 1]);
     if rest.first().is_some_and(|b| !(b.is_ascii_whitespace() || b"$;&|)'\"/-+`{#<>\\".contains(b))) {
         return None;
     }
-    let reads = memchr::memmem::find(before, b"read ").is_some();
-    let takes = |b: Option<&u8>| b == Some(&b'=') || reads && b.is_some_and(|b| matches!(b, b'<' | b';' | b' '));
-    assigned.any(|at| takes(before.get(at + len)) && boundary(at)).then_some(Evidence::Line)
+    let before = &before[before.len().saturating_sub(MAX_LINE)..];
+    work::count(before.len());
+    // An assignment is a command of its own. Only the ends of names are looked at: a name of two letters may be anywhere.
+    let starts = |at: usize| at == 0 || b" ;&|\n\r\t({`'\"+".contains(&before[at - 1]);
+    let is_named = |end: usize| before[..end].ends_with(name) && starts(end - len);
+    let assigned = memchr::memchr_iter(b'=', before).any(is_named);
+    let is_read = || {
+        let words = memchr::memmem::find(before, b"read ").map_or(before.len(), |at| at + b"read ".len());
+        memchr::memchr3_iter(b'<', b';', b' ', &before[words..]).any(|at| is_named(words + at))
+    };
+    (assigned || is_read()).then_some(Evidence::Line)
 }
 
 /// Whether `text` begins with a known command that is no word of a language, and a path or an option.
