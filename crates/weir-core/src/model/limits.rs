@@ -43,12 +43,12 @@ pub struct Limits {
 
 impl Limits {
     /// Work units that each part of a message may take whatever its size.
-    pub const WORK_BASE: u64 = 40_000;
+    pub const WORK_BASE: u64 = 100_000;
     /// Further work units for each byte of a part.
     pub const WORK_PER_BYTE: u64 = 16;
     /// Further work units for each of the first [`Self::DENSE_BYTES`] bytes: in small messages, several decodings and
     /// many signatures may meet on every byte.
-    pub const WORK_PER_DENSE_BYTE: u64 = 32;
+    pub const WORK_PER_DENSE_BYTE: u64 = 40;
     /// See [`Self::WORK_PER_DENSE_BYTE`].
     pub const DENSE_BYTES: usize = 256 << 10;
     /// Work units for each byte of a body whose parsing took its whole budget, to inspect it unparsed.
