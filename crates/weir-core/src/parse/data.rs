@@ -4,20 +4,39 @@ use crate::model::{ByteClasses, PointTree, Tag, Value};
 
 /// Shorter values are never taken for data.
 const MIN_LENGTH: usize = 2048;
-/// Of random bytes every tenth is a control byte that no text has; of data, one in so many at least.
-const CONTROL_SHARE: usize = 32;
-/// Of random bytes every second is beyond ASCII; of data, one in so many at least.
-const HIGH_SHARE: usize = 4;
+/// Fewest control bytes and bytes beyond ASCII of which data is made: one of each in so many.
+struct Shares {
+    control: usize,
+    high: usize,
+    /// Control bytes, NULs and bytes beyond ASCII together.
+    no_text: usize,
+}
 
-/// Whether `text`, whose byte classes are `classes`, is long and mostly no text, in any character set of one byte or in
-/// UTF-8.
+/// The kinds of data. Text has hardly any control bytes, in any character set of one byte or in UTF-8.
+const KINDS: [Shares; 3] = [
+    // Compressed and encrypted: of random bytes every tenth is such a control byte, and every second is beyond ASCII.
+    Shares { control: 32, high: 4, no_text: 4 },
+    // Sound and pictures without compression.
+    Shares { control: 64, high: 2, no_text: 2 },
+    // Small numbers in fields of fixed size: fonts, compiled programs, dictionaries.
+    Shares { control: 8, high: usize::MAX, no_text: 4 },
+];
+
+/// Whether `text`, whose byte classes are `classes`, is long and mostly no text.
 fn is_data(text: &[u8], classes: ByteClasses) -> bool {
     if text.len() < MIN_LENGTH || !classes.contains(ByteClasses::CONTROL.with(ByteClasses::HIGH)) {
         return false;
     }
-    let control = text.iter().filter(|b| matches!(b, 1..=8 | 0x0e..=0x1f | 0x7f)).count();
-    let high = text.iter().filter(|b| **b >= 0x80).count();
-    control >= text.len() / CONTROL_SHARE && high >= text.len() / HIGH_SHARE
+    let count = |is: fn(u8) -> bool| text.iter().filter(|b| is(**b)).count();
+    // Escape begins the colours of a terminal's text.
+    let control = count(|b| matches!(b, 1..=8 | 0x0e..=0x1a | 0x1c..=0x1f | 0x7f));
+    let high = count(|b| b >= 0x80);
+    let no_text = control + high + count(|b| b == 0);
+    KINDS.iter().any(|least| {
+        control >= text.len() / least.control
+            && high >= text.len() / least.high
+            && no_text >= text.len() / least.no_text
+    })
 }
 
 /// Whether `text`, which is `value` or a part of it and whose byte classes are `classes`, is data that no application reads
@@ -64,11 +83,18 @@ mod tests {
         let cp1251: Vec<u8> =
             russian.chars().map(|c| if c.is_ascii() { c as u8 } else { (c as u32 % 64) as u8 | 0xc0 }).collect();
         let log = "\x1b[31mfailed\x1b[0m: naïve\n".repeat(200);
-        for text in [russian.as_bytes(), &cp1251, log.as_bytes(), &[0; 4096], &[0xff; 4096]] {
+        let coloured = "\x1b[1mé\x1b[0m".repeat(400);
+        for text in [russian.as_bytes(), &cp1251, log.as_bytes(), coloured.as_bytes(), &[0; 4096], &[0xff; 4096]] {
             assert!(!is_data(text, ByteClasses::of(text)));
         }
         let random: Vec<u8> = (0..4096u32).map(|n| (n.wrapping_mul(0x9e37_79b1) >> 13) as u8).collect();
         assert!(is_data(&random, ByteClasses::of(&random)));
         assert!(!is_data(&random[..1024], ByteClasses::of(&random)));
+        // Sound of eight bits around silence, and a table of small numbers of two bytes.
+        let sound: Vec<u8> = (0..4096u32).map(|n| if n % 40 == 0 { 0x0f } else { 0xf0 | (n % 16) as u8 }).collect();
+        let numbers: Vec<u8> = (0..2048u16).flat_map(|n| (n % 300).to_be_bytes()).collect();
+        for data in [&sound, &numbers] {
+            assert!(is_data(data, ByteClasses::of(data)));
+        }
     }
 }

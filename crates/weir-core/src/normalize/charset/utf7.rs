@@ -1,9 +1,12 @@
 //! UTF-7 (RFC 2152).
 
 use crate::normalize::base64;
+use ::base64::Engine as _;
+use ::base64::engine::general_purpose::STANDARD_NO_PAD;
 
-/// `input` decoded as UTF-7; `None` if nothing changes. With `only_syntax`, an encoded run is decoded only if the result
-/// contains punctuation that has a meaning to parsers (`<`, `'`...). Ordinary text with a `+` hardly ever does.
+/// `input` decoded as UTF-7; `None` if nothing changes. With `only_syntax`, an encoded run is decoded only if it is as an
+/// encoder writes it and the result contains punctuation that has a meaning to parsers (`<`, `'`...). Ordinary text with a
+/// `+` hardly ever does, and text in uuencode or base 85 not often.
 pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     let mut done = 0;
@@ -12,7 +15,8 @@ pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
         let run = input[plus + 1..].iter().take_while(|b| b.is_ascii_alphanumeric() || b"+/".contains(b)).count();
         let end = plus + 1 + run;
         at = end.max(plus + 1);
-        let Some(text) = utf7_run(&input[plus + 1..end]) else { continue };
+        let run = &input[plus + 1..end];
+        let Some(text) = utf7_run(run).filter(|text| !only_syntax || is_run_of(run, text)) else { continue };
         let is_syntax = text.bytes().any(|b| b.is_ascii_punctuation() && !b"-._+/".contains(&b));
         if only_syntax && !is_syntax {
             continue;
@@ -27,6 +31,12 @@ pub fn utf7(input: &[u8], only_syntax: bool) -> Option<Vec<u8>> {
     }
     out.extend_from_slice(&input[done..]);
     Some(out)
+}
+
+/// Whether an encoder writes `run` for `text`: whole units, and zeros in the bits that are left (RFC 2152, rule 2).
+fn is_run_of(run: &[u8], text: &str) -> bool {
+    let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+    STANDARD_NO_PAD.encode(units).as_bytes() == run
 }
 
 fn utf7_run(run: &[u8]) -> Option<String> {
