@@ -126,6 +126,12 @@ const BINARY: &[&[u8]] = &[
     b"wOFF",
     b"wOF2",
     b"SQLite format 3\0",
+    // Fonts, and catalogues of gettext in either byte order.
+    b"\0\x01\0\0\0",
+    b"OTTO\0",
+    b"ttcf\0",
+    b"\xde\x12\x04\x95\0\0\0\0",
+    b"\x95\x04\x12\xde\0\0\0\0",
 ];
 
 /// Bytes from which a boxed media file (ISO/IEC 14496-12) is recognised.

@@ -122,6 +122,8 @@ pub const GRAMMAR_SAMPLES: Samples = Samples {
     negative: &[
         "1' UNION SELECT",
         "O'Brien",
+        "nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);",
+        "i % 3 == 0 and i % 5 == 0",
         "rock 'n' roll",
         "he's returning tomorrow -- maybe",
         "http://a.example/graph?expr=free{mountpoint=\"/\"}",

@@ -147,6 +147,12 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 OperandKind::Sleep | OperandKind::Global => 8,
                 OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
                 OperandKind::Soft => 5,
+                // Programs join such conditions: `n%10>=2 && n%10<=4`. Behind a number or a quote they are injected.
+                OperandKind::Literal
+                    if low == OperandKind::Literal && !completes && reckons_with_name(code, i, end) =>
+                {
+                    3
+                }
                 OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
                 // `or data @> '{"id":1}'`
                 OperandKind::Literal if low == OperandKind::Name && completes && compares_json(code, i) => 8,
@@ -216,6 +222,13 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
         _ => weight,
     };
     Some((weight, end))
+}
+
+/// Whether an operand of the condition in these tokens is made of a name by arithmetic: `n % 10`. A type is no name:
+/// `'[1]'::json ->> 0`.
+fn reckons_with_name(code: &Code<'_>, from: usize, to: usize) -> bool {
+    let is_name = |at: usize| code.word(at) == Some(Word::Plain) && code.kind(at - 1) != Some(TokenKind::Cast);
+    (from.max(1)..to).any(|at| is_name(at) && code.kind(at + 1) == Some(TokenKind::Operator))
 }
 
 /// Whether words that no statement has there follow a condition up to token `end`: `1=1 is a habit`, `2 = 3 people`.
