@@ -153,7 +153,7 @@ impl Line<'_> {
             other => other,
         };
         let rooted = is_program_path(self.path);
-        if !rooted && self.is_word_of_prose(kind, argument) {
+        if !rooted && (self.is_word_of_prose(kind, argument) || self.exports_from_module()) {
             return None;
         }
         if !rooted && argument == Argument::None && self.is_listed(kind) {
@@ -181,6 +181,11 @@ impl Line<'_> {
             }
         };
         accepted.then_some(if rooted { Evidence::Rooted } else { Evidence::Line })
+    }
+
+    /// `export * from "./a.js"`, `export {a}`: a statement of JavaScript. What a shell exports has a name.
+    fn exports_from_module(&self) -> bool {
+        self.name == b"export" && matches!(self.rest.trim_ascii_start().first(), Some(b'*' | b'{'))
     }
 
     /// Whether the word is written as a name or the first word of a sentence, or continues as a sentence does.

@@ -137,6 +137,8 @@ pub const DETECTOR: Detector = Detector {
             "x|\">y",
             "x; mv notes",
             "whoami; a talk",
+            "export * from \"./EventList.js\";",
+            "export { a } from './a.js';\nexport * as v1 from './v1/index.js';\n",
             "cmd;ps;netstat",
             ";date;time",
             "|read more",
