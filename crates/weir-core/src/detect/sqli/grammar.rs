@@ -53,10 +53,25 @@ pub struct Operand {
 /// A condition after `or`, `where`...
 #[derive(Clone, Copy, Debug)]
 pub enum Condition {
-    /// `a = b`. `by_word`: the operator is a word. `same`: both sides are the same bytes.
-    Compared { left: OperandKind, right: OperandKind, by_word: bool, same: bool, end: usize },
+    /// `a = b`
+    Compared(Compared),
     /// An operand by itself.
     Bare(Operand),
+}
+
+/// Two operands that are compared.
+#[derive(Clone, Copy, Debug)]
+pub struct Compared {
+    /// The kind of the first.
+    pub left: OperandKind,
+    /// The kind of the second.
+    pub right: OperandKind,
+    /// Whether the operator is a word.
+    pub by_word: bool,
+    /// Whether both are the same bytes.
+    pub same: bool,
+    /// Past the last token.
+    pub end: usize,
 }
 
 /// Whether a word is an article or a possessive of a sentence, which is no name of a table: "select 'Options' from the menu".
@@ -345,7 +360,7 @@ impl Code<'_> {
         }
         let compared = |right: OperandKind, by_word: bool, from: usize, end: usize| {
             let same = self.bytes(i) == self.bytes(from);
-            Some(Condition::Compared { left: left.kind, right, by_word, same, end })
+            Some(Condition::Compared(Compared { left: left.kind, right, by_word, same, end }))
         };
         match self.kind(at) {
             Some(TokenKind::Compare) => {

@@ -9,6 +9,7 @@
 //! CWE-89. Linear in the length of the value; a window of [`WINDOW`] tokens bounds memory.
 
 mod calls;
+mod compared;
 mod conditions;
 mod grammar;
 mod lex;

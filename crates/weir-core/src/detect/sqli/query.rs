@@ -24,7 +24,7 @@ fn reads_table(code: &Code<'_>, from: usize, left: usize) -> bool {
         return false;
     }
     match code.word(list.end) {
-        Some(Word::Condition) => matches!(code.condition(list.end + 1), Some(Condition::Compared { .. })),
+        Some(Word::Condition) => matches!(code.condition(list.end + 1), Some(Condition::Compared(_))),
         Some(Word::Limit) => code.kind(list.end + 1) == Some(TokenKind::Number),
         Some(Word::Sort) => code.word(list.end + 1) == Some(Word::By),
         _ => {

@@ -4,8 +4,9 @@
 //! that the value closes, at the beginning, before a comment that hides the rest) adds weight; [`super`] adds it.
 
 use super::calls::{call, global};
-use super::conditions::{compares_json, full_text_search, has_one_argument, is_sorted, is_whole_condition};
-use super::grammar::{Code, Condition, MAX_KEYS, OperandKind, Position, Structure};
+use super::compared;
+use super::conditions::{full_text_search, has_one_argument, is_sorted};
+use super::grammar::{Code, Compared, Condition, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::query;
 use super::stacked;
@@ -140,38 +141,7 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
         return Some((8, end));
     }
     let (weight, end) = match code.condition(i)? {
-        Condition::Compared { left, right, by_word, same, end } => {
-            let (low, high) = (left.min(right), left.max(right));
-            let weight = match high {
-                OperandKind::Strong | OperandKind::Query => 9,
-                OperandKind::Sleep | OperandKind::Global => 8,
-                OperandKind::Soft if low == OperandKind::Literal => 7 + u8::from(is_probe(code, i, end)),
-                OperandKind::Soft => 5,
-                // Programs join such conditions: `n%10>=2 && n%10<=4`. Behind a number or a quote they are injected.
-                OperandKind::Literal
-                    if low == OperandKind::Literal && !completes && reckons_with_name(code, i, end) =>
-                {
-                    3
-                }
-                OperandKind::Literal if low == OperandKind::Literal => 8 - u8::from(by_word),
-                // `or data @> '{"id":1}'`
-                OperandKind::Literal if low == OperandKind::Name && completes && compares_json(code, i) => 8,
-                // `1 or role='admin'`, `1 and f(1)=2-- `: nothing else is behind the number.
-                OperandKind::Literal
-                    if low < OperandKind::Literal && after_number(code, place) && is_whole_condition(code, end) =>
-                {
-                    8
-                }
-                _ if same => 5 + 3 * u8::from(completes || place == Position::Start),
-                // `id is not null`
-                OperandKind::Literal if by_word && code.word(end - 1) == Some(Word::Constant) => {
-                    3 + 5 * u8::from(completes)
-                }
-                _ if code.bytes(end - 1).starts_with(b"0x") => 6,
-                _ => 3,
-            };
-            (if is_sentence(code, end) { weight.min(3) } else { weight }, end)
-        }
+        Condition::Compared(compared) => (compared::weight(code, i, place, &compared), compared.end),
         Condition::Bare(operand) => {
             let weight = match operand.kind {
                 OperandKind::Strong => 9,
@@ -224,27 +194,6 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
     Some((weight, end))
 }
 
-/// Whether an operand of the condition in these tokens is made of a name by arithmetic: `n % 10`. A type is no name:
-/// `'[1]'::json ->> 0`.
-fn reckons_with_name(code: &Code<'_>, from: usize, to: usize) -> bool {
-    let is_name = |at: usize| code.word(at) == Some(Word::Plain) && code.kind(at - 1) != Some(TokenKind::Cast);
-    (from.max(1)..to).any(|at| is_name(at) && code.kind(at + 1) == Some(TokenKind::Operator))
-}
-
-/// Whether words that no statement has there follow a condition up to token `end`: `1=1 is a habit`, `2 = 3 people`.
-fn is_sentence(code: &Code<'_>, end: usize) -> bool {
-    // A dash that a word processor made of `--` is a word to the lexer.
-    let letter = |at: usize| code.bytes(at).first().is_some_and(u8::is_ascii_alphabetic);
-    let plain = |at: usize| code.word(at) == Some(Word::Plain) && letter(at);
-    // A list or a query follows `in` in a statement, and no word.
-    let first = end + usize::from(matches!(code.word(end), Some(Word::Is | Word::In)));
-    let blank = |at: usize| {
-        let start = code.tokens.get(at).map_or(0, |token| token.start as usize);
-        start.checked_sub(1).is_some_and(|before| code.text[before] == b' ')
-    };
-    plain(first) && blank(first) && (first > end || plain(first + 1) || code.kind(first + 1).is_none())
-}
-
 /// Whether a sentence goes on behind a quotation: the last quote opens a text that begins with a blank and a word.
 fn goes_on(code: &Code<'_>, i: usize) -> bool {
     let text = code.bytes(i);
@@ -252,7 +201,7 @@ fn goes_on(code: &Code<'_>, i: usize) -> bool {
 }
 
 /// Whether the value begins with a number that completes the code of the application, and what is weighed follows it.
-fn after_number(code: &Code<'_>, place: Position) -> bool {
+pub fn after_number(code: &Code<'_>, place: Position) -> bool {
     place == Position::Value && code.kind(0) == Some(TokenKind::Number)
 }
 
@@ -294,7 +243,7 @@ fn is_atom(code: &Code<'_>, i: usize) -> bool {
 }
 
 /// Whether SQL functions or a query are nested in the condition: `ascii(substring(...))`.
-fn is_probe(code: &Code<'_>, from: usize, to: usize) -> bool {
+pub fn is_probe(code: &Code<'_>, from: usize, to: usize) -> bool {
     const LOOK: usize = 16;
     let range = from..to.min(from + LOOK).min(code.tokens.len());
     let words = range.clone().filter_map(|at| code.word(at));
@@ -365,9 +314,13 @@ fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
         return None;
     }
     match code.condition(i + 1)? {
-        Condition::Compared {
-            left: OperandKind::Literal, right: OperandKind::Literal, by_word: false, end, ..
-        } => Some((5, end)),
+        Condition::Compared(Compared {
+            left: OperandKind::Literal,
+            right: OperandKind::Literal,
+            by_word: false,
+            end,
+            ..
+        }) => Some((5, end)),
         _ => None,
     }
 }
@@ -501,7 +454,7 @@ fn conditional(code: &Code<'_>, i: usize) -> Option<Structure> {
         return None;
     }
     match code.condition(i + 1)? {
-        Condition::Compared { left, right, end, .. } => match left.max(right) {
+        Condition::Compared(Compared { left, right, end, .. }) => match left.max(right) {
             OperandKind::Literal if left.min(right) == OperandKind::Literal => Some((7, end)),
             OperandKind::Strong | OperandKind::Query | OperandKind::Global => Some((8, end)),
             OperandKind::Soft if left.min(right) == OperandKind::Literal => Some((5, end)),

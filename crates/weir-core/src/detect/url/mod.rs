@@ -59,6 +59,7 @@ pub const SSRF: Detector = Detector {
             "http://ip-10-0-0-1.example.com/",
             "gopher:// is an old scheme",
             "http://0.0.0.0:5000 is what the server prints",
+            "https://[-a-zA-Z0-9-._~:/?#@!$&'()*+,;=]+",
         ],
     },
 };
@@ -276,7 +277,20 @@ fn unc<'n>(path: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
     Some(if includes { Confidence::High } else { Confidence::Medium })
 }
 
+/// Whether a host is a pattern as schemas and rules about addresses have it, and nothing that resolves: `.*`, `[a-z-]+`.
+fn is_pattern(host: &[u8]) -> bool {
+    let class = host.first() == Some(&b'[')
+        && host[1..]
+            .iter()
+            .take_while(|b| !matches!(b, b']' | b'%'))
+            .any(|b| !(b.is_ascii_hexdigit() || b":.vV".contains(b)));
+    class || host.contains(&b'*')
+}
+
 fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
+    if is_pattern(url.host) {
+        return None;
+    }
     let host = url.host.to_ascii_lowercase();
     let scheme = url.scheme.to_ascii_lowercase();
     let strip = host.strip_suffix(b".").unwrap_or(&host);

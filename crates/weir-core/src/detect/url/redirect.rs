@@ -1,7 +1,7 @@
 //! URLs that a browser would be redirected to, spelled so that a check takes them for local or trusted.
 
 use super::super::{Detector, Match, Samples, Subject};
-use super::{FILTER, MAX_URL};
+use super::{FILTER, MAX_URL, is_pattern};
 use crate::model::{AttackType, Confidence, Zone};
 
 /// The detector of URLs that make the browser leave the site.
@@ -31,6 +31,8 @@ pub const REDIRECT: Detector = Detector {
             "http://a.example/b//c",
             "a/b",
             "// comment",
+            "https://.*",
+            "https://[a-z0-9-]+\\.example\\.com[/]?",
         ],
     },
 };
@@ -107,8 +109,8 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
     match proper {
         None => (host_like(after.trim_ascii_start()) || after.starts_with(b"/\\") || after.starts_with(b"\\"))
             .then_some(Confidence::High),
-        // Documentation leaves the host out.
-        Some(after) if after.starts_with(b".../") => None,
+        // Documentation leaves the host out, and rules about addresses have a pattern there.
+        Some(after) if after.starts_with(b".../") || is_pattern(host_of(after)) => None,
         Some(after) => odd_authority(after).then_some(Confidence::High),
     }
 }
@@ -164,6 +166,12 @@ fn odd_authority(after: &[u8]) -> bool {
         || tailless
         || host.iter().any(|b| *b >= 0x80)
             && host.windows(3).any(|w| matches!(w, [0xe3, 0x80, 0x82] | [0xef, 0xbc, _] | [0xef, 0xbd, _]))
+}
+
+/// What is between the userinfo and the path of a URL whose authority begins `after`.
+fn host_of(after: &[u8]) -> &[u8] {
+    let end = after.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(after.len());
+    after[..end].rsplit(|b| *b == b'@').next().unwrap_or_default()
 }
 
 /// Whether `text` begins like a host name or an address.
