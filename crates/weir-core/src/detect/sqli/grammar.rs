@@ -327,6 +327,8 @@ impl Code<'_> {
             let kind = match (first, last) {
                 (Word::StrongCall, _) | (_, Word::StrongCall) => OperandKind::Strong,
                 (_, Word::Sleep) => OperandKind::Sleep,
+                // Unlike `insert` and `replace`, it is no function: `git-merge (hence git-pull)`.
+                (_, Word::Insert) if self.bytes(end - 1).eq_ignore_ascii_case(b"merge") => OperandKind::Call,
                 // `mod(9,2)`, `isnull(a)`, and `like(a,b)` of SQLite are calls of words that are operators elsewhere.
                 (_, Word::SoftCall | Word::If | Word::Insert | Word::Object | Word::Execute)
                 | (_, Word::Arithmetic | Word::Is | Word::Compare) => OperandKind::Soft,

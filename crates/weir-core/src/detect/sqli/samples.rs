@@ -124,6 +124,7 @@ pub const GRAMMAR_SAMPLES: Samples = Samples {
         "O'Brien",
         "nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);",
         "i % 3 == 0 and i % 5 == 0",
+        "- git-merge (hence git-pull) did not refuse fast-forwarding",
         "rock 'n' roll",
         "he's returning tomorrow -- maybe",
         "http://a.example/graph?expr=free{mountpoint=\"/\"}",
