@@ -29,6 +29,10 @@ const SAMPLES: Samples = Samples {
         "login[password][$regex]",
         "a.$nin",
         "[$exists]",
+        "filter[$where]",
+        "$func",
+        "$lookup",
+        "query[$unionWith]",
     ],
     negative: &[
         "$ref",
@@ -59,7 +63,14 @@ fn operator_name(subject: &Subject<'_>) -> Option<Match> {
     if !matches!(rest.get(len), None | Some(b']' | b'[' | b'.' | b'"' | b'\'')) {
         return None;
     }
-    let confidence = operator(&rest[..len])?;
+    let name = &rest[..len];
+    let confidence = operator(name)?;
+    // No language of filters has these: they run script, or read another collection.
+    let foreign = is_any(name, &[b"where", b"func", b"function", b"accumulator"])
+        || is_any(name, &[b"lookup", b"graphlookup", b"unionwith"]) && !above_is(subject, &[b"pipeline", b"stages"]);
+    if foreign {
+        return Some(Match { confidence: Confidence::High, start, end: start + 1 + len });
+    }
     if is_range(&rest[..len]) && is_measure(&text[..start]) {
         return None;
     }
@@ -83,12 +94,22 @@ fn operator(name: &[u8]) -> Option<Confidence> {
     lower.make_ascii_lowercase();
     match &lower[..name.len()] {
         b"ne" | b"gt" | b"gte" | b"lt" | b"lte" | b"nin" | b"regex" | b"exists" | b"where" | b"expr" | b"function"
-        | b"accumulator" | b"nor" | b"not" | b"elemmatch" | b"jsonschema" | b"mod" | b"or" | b"and" => {
+        | b"accumulator" | b"nor" | b"not" | b"elemmatch" | b"jsonschema" | b"mod" | b"or" | b"and" | b"func" => {
             Some(Confidence::High)
         }
-        b"eq" | b"in" | b"all" | b"size" | b"lookup" | b"out" | b"merge" => Some(Confidence::Medium),
+        b"eq" | b"in" | b"all" | b"size" | b"lookup" | b"graphlookup" | b"unionwith" | b"out" | b"merge" => Some(Confidence::Medium),
         _ => None,
     }
+}
+
+/// Whether `name` is one of these, in any case of letters.
+fn is_any(name: &[u8], names: &[&[u8]]) -> bool {
+    names.iter().any(|known| name.eq_ignore_ascii_case(known))
+}
+
+/// Whether a parameter or member above the name is one of these.
+fn above_is(subject: &Subject<'_>, names: &[&[u8]]) -> bool {
+    subject.ancestors().any(|segment| matches!(segment.key, Key::Name(name) if is_any(name, names)))
 }
 
 /// Whether an operator compares with a bound.
@@ -231,6 +252,20 @@ mod tests {
             })
             .collect();
         assert_eq!(found, [false, true]);
+    }
+
+    #[test]
+    fn joins_are_reported_unless_the_api_takes_a_pipeline() {
+        let found = |above: &'static str| {
+            let mut tree = PointTree::new();
+            let body = tree.child(PointId::ROOT, Segment::plain(Tag::JsonDoc));
+            let member = tree.child(body, Segment::named(Tag::Hash, above.as_bytes()));
+            let point = tree.child(member, Segment::plain(Tag::HashName));
+            let value = Value::new(point, b"$lookup", Zone::NAME);
+            operator_name(&Subject::new(b"$lookup", value.classes, &value, &tree)).map(|found| found.confidence)
+        };
+        assert_eq!(found("filter"), Some(Confidence::High));
+        assert_eq!(found("pipeline"), Some(Confidence::Medium));
     }
 
     #[test]

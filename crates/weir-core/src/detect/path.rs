@@ -145,9 +145,13 @@ fn is_module(text: &[u8]) -> bool {
     let folder = memchr::memchr(b'/', rest).is_some() && memchr::memmem::find(rest, b"..").is_none();
     let file = rest.rsplit(|b| *b == b'/').next().unwrap_or_default();
     let ending = file.rsplit(|b| *b == b'.').next().unwrap_or_default();
-    let settings = file.ends_with(b"schema.json") || file.starts_with(b"tsconfig") && ending == b"json";
+    // What a project extends its settings from has no secret, so it may be anywhere above.
+    let extended = [&b"tsconfig"[..], b"jsconfig", b".eslintrc", b".prettierrc", b".babelrc", b"biome", b"turbo"];
+    let settings =
+        file.ends_with(b"schema.json") || ending == b"json" && extended.iter().any(|name| file.starts_with(name));
     let module = file.contains(&b'.') && MODULES.contains(&ending);
-    climbs <= MAX_CLIMBS && folder && (module || settings)
+    let inside = memchr::memmem::find(rest, b"..").is_none();
+    climbs <= MAX_CLIMBS && (folder && module || inside && settings)
 }
 
 /// Whether the normalised path may have two dots and a slash.
@@ -326,14 +330,21 @@ mod tests {
 
     #[test]
     fn modules_of_a_project_are_named_by_relative_paths() {
-        for path in ["../../lib/index.js", "../../../packages/a/tsconfig.base.json", "../../node_modules/a/schema.json"]
-        {
+        for path in [
+            "../../lib/index.js",
+            "../../../packages/a/tsconfig.base.json",
+            "../../node_modules/a/schema.json",
+            "../../tsconfig.json",
+            "../../.eslintrc.json",
+        ] {
             assert!(is_module(path.as_bytes()), "{path}");
         }
         for path in [
             "../../index.js",
             "../../..",
             "../../config/database.yml",
+            "../../package.json",
+            "../../a/../tsconfig.json",
             "../../lib/../index.js",
             "..//..//lib/index.js",
             "../../../../../../srv/app.js",

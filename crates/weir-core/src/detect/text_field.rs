@@ -176,12 +176,22 @@ pub fn is_content(subject: &Subject<'_>, attack: AttackType, start: usize, end: 
     let member = || subject.ancestors().next().is_some_and(|step| step.tag == Tag::HashName);
     match of(subject) {
         Some(TextField::CodeLine) => shown::is_inert(text, start),
+        Some(TextField::Script) if attack == AttackType::Rce && is_script_of_manifest(subject) => {
+            shown::is_inert(text, start) && !shown::breaks_out(text, start)
+        }
         Some(TextField::Path) => path && shown::is_inert(text, start),
         None if path && member() => shown::is_inert(text, start),
         None if !is_body(subject) => false,
         _ if path && shown::follows_blank(text, start) => is_document(text) && shown::is_inert(text, start),
         _ => is_document(text) && shown::is_shown(text, start),
     }
+}
+
+/// Whether the value is a command line in the table of scripts that the manifest of a package has: `{"scripts": {"build": ...}}`.
+fn is_script_of_manifest(subject: &Subject<'_>) -> bool {
+    let mut steps = subject.ancestors();
+    let is_member = steps.next().is_some_and(|step| step.tag == Tag::Hash);
+    is_member && steps.next().is_some_and(|step| step.tag == Tag::Hash && matches!(step.key, Key::Name(b"scripts")))
 }
 
 /// Whether the value is the body as a whole: a text or a file.

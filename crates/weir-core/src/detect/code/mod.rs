@@ -18,7 +18,7 @@ mod read;
 
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, TagSet, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -111,6 +111,10 @@ fn is_evaluated(subject: &Subject<'_>, program: &read::Program) -> bool {
     let lines = subject.bytes.trim_ascii().contains(&b'\n');
     if program.breaks_out && !lines {
         return true;
+    }
+    // A file of several lines is source code that is stored. What a server makes of files, detectors for files judge.
+    if lines && subject.is_within(TagSet::FILES) {
+        return false;
     }
     match text_field::of(subject) {
         Some(TextField::Prose | TextField::Script | TextField::CodeLine) => false,

@@ -322,7 +322,7 @@ impl<'t> Scan<'t> {
             Place::Document if boundary == Boundary::Line && self.classes.intersects(ByteClasses::NEWLINE) => {
                 place::breaks_out(self.text, found.start) || matches!(self.text[0], b'\n' | b'\r')
             }
-            Place::Document => found.evidence > Evidence::Bare,
+            Place::Document => found.evidence > Evidence::Bare || place::follows_address(self.text, found.start),
         }
     }
 

@@ -154,6 +154,22 @@ pub fn has_words_before(text: &[u8], at: usize) -> bool {
     words.filter(|word| word.iter().any(u8::is_ascii_alphabetic)).count() > 2
 }
 
+/// Whether nothing but an address or the name of the machine itself is before a separator: `127.0.0.1|id`. Lists of words
+/// have no such element.
+pub fn follows_address(text: &[u8], at: usize) -> bool {
+    const MAX_ADDRESS: usize = 64;
+    if at > MAX_ADDRESS {
+        return false;
+    }
+    work::count(at);
+    let separator = |b: &u8| matches!(b, b'|' | b';' | b'&' | b' ' | b'\n' | b'\r');
+    let end = text[..at].iter().rposition(|b| !separator(b)).map_or(0, |last| last + 1);
+    let address = text[..end].trim_ascii();
+    let octets = address.split(|b| *b == b'.').filter(|part| (1..=3).contains(&part.len()));
+    address == b"localhost"
+        || octets.count() == 4 && address.iter().all(|b| b.is_ascii_digit() || *b == b'.') && end < at
+}
+
 /// Whether nothing but one word, or a closing quote or bracket, is before a separator.
 pub fn follows_value(text: &[u8], at: usize) -> bool {
     let before = text[at.saturating_sub(MAX_LINE)..at].trim_ascii();

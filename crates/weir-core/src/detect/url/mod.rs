@@ -32,6 +32,9 @@ pub const SSRF: Detector = Detector {
             "http://0177.0.0.1/",
             "ldap://127.0.0.1:389/",
             "http://①②⑦.⓪.⓪.①/",
+            "http://ⓘⓝⓣⓔⓡⓝⓐⓛ.example/",
+            "http://ｌocalhost/",
+            "http://𝐥ocalhost/",
             "http://127.0.0.1.nip.io/",
             "http://10.0.0.1.attacker.example/",
             "http://192-168-0-1.attacker.example/",
@@ -48,6 +51,8 @@ pub const SSRF: Detector = Detector {
         negative: &[
             "https://example.com/a.html",
             "http://93.184.216.34/",
+            "http://bücher.example/",
+            "http://例え.example/",
             "example.com",
             "https://example.com/?u=1",
             "mailto:a@b.example",
@@ -301,7 +306,7 @@ fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence
         || REBINDERS.iter().any(|r| strip.ends_with(r))
         || is_disguised(strip)
         || holds_private_address(strip)
-        || has_odd_digits(strip)
+        || has_folded_letters(strip)
         || strip.starts_with(b"127.") && !strip.starts_with(b"127.0.0.")
         || url.prefixed && matches!(&scheme[..], b"file" | b"http" | b"https" | b"ftp")
     {
@@ -362,12 +367,13 @@ fn holds_private_address(host: &[u8]) -> bool {
     named && matches!(numbers, [127 | 10 | 0, ..] | [192, 168, ..] | [169, 254, ..] | [172, 16..=31, ..])
 }
 
-/// Whether a host has digits or dots that a browser or resolver folds to ASCII: `①②⑦`, full-width ones.
-fn has_odd_digits(host: &[u8]) -> bool {
+/// Whether a host has letters, digits or dots that a browser or resolver folds to ASCII (UTS 46): enclosed `①ⓛ`, full-width,
+/// mathematical and letter-like ones. No registered name has them.
+fn has_folded_letters(host: &[u8]) -> bool {
     host.iter().any(|b| *b >= 0x80)
         && host.windows(3).any(|w| {
-            matches!(w, [0xe2, 0x91 | 0x92, _] | [0xe2, 0x93, 0xaa..=0xbf] | [0xef, 0xbc, 0x8e | 0x90..=0x99])
-                || matches!(w, [0xef, 0xbd, 0xa1] | [0xe3, 0x80, 0x82])
+            matches!(w, [0xe2, 0x91..=0x93 | 0x84, _] | [0xef, 0xbc, 0x8e | 0x90..=0x99 | 0xa1..=0xba])
+                || matches!(w, [0xef, 0xbd, 0x81..=0x9a | 0xa1] | [0xe3, 0x80, 0x82] | [0xf0, 0x9d, 0x90..=0x9f])
         })
 }
 

@@ -9,7 +9,7 @@ pub const REDIRECT: Detector = Detector {
     name: "redir.disguise",
     attack: AttackType::Redir,
     about: "A URL spelled so that a check takes it for local or trusted while a browser leaves the site",
-    zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE),
+    zones: Zone::QUERY.with(Zone::BODY).with(Zone::COOKIE).with(Zone::PATH),
     filter: FILTER,
     run: run_redirect,
     samples: Samples {
@@ -43,11 +43,45 @@ fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
         return None;
     }
     let text = &subject.bytes[..subject.bytes.len().min(MAX_URL)];
+    if subject.value.zone.intersects(Zone::PATH) {
+        let end = text.len();
+        return leads_away(text).then_some(Match { confidence: Confidence::High, start: 0, end });
+    }
     let spaces = text.iter().filter(|b| **b == b' ').count();
     if spaces > 1 || memchr::memchr(b'\n', text).is_some() {
         return None;
     }
     redirect(text, || subject.parameter_name()).map(|confidence| Match { confidence, start: 0, end: text.len() })
+}
+
+/// Whether the path of a request begins as the address of another host: a server that answers by redirecting to the path
+/// with a slash at its end, or without one, sends the browser there. Clients that join paths carelessly send `//a/b`, and a
+/// backslash or a tab never.
+fn leads_away(path: &[u8]) -> bool {
+    const ENCODED: [&[u8]; 6] = [b"%5c", b"%09", b"%0d", b"%2f", b"\\", b"\t"];
+    let Some(mut rest) = path.strip_prefix(b"/") else { return false };
+    let (mut marks, mut odd) = (0, false);
+    loop {
+        if let Some(after) = rest.strip_prefix(b"/") {
+            rest = after;
+        } else if let Some(mark) =
+            ENCODED.iter().find(|mark| rest.get(..mark.len()).is_some_and(|head| head.eq_ignore_ascii_case(mark)))
+        {
+            rest = &rest[mark.len()..];
+            odd = true;
+        } else {
+            break;
+        }
+        marks += 1;
+    }
+    if marks == 0 || !host_like(rest) {
+        return false;
+    }
+    let host_end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\' | b'%')).unwrap_or(rest.len());
+    let (host, tail) = rest.split_at(host_end);
+    let named = host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'@' | b':'));
+    let ends = [&b"/.."[..], b"/../", b"/%2e%2e", b"/%2e%2e/", b"/%2f..", b"//", b"/%2f", b"%2f.."];
+    named && (odd || ends.iter().any(|end| tail.eq_ignore_ascii_case(end)))
 }
 
 /// Names of parameters that contain the target of a redirect.
@@ -187,12 +221,24 @@ fn host_like(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::redirect;
+    use super::{leads_away, redirect};
+
+    #[test]
+    fn a_path_that_is_the_address_of_a_host_leads_away() {
+        for path in ["//evil.example/%2e%2e", "/%5cevil.example", "//evil.example//", "/\\evil.example/a", "///evil.example/.."]
+        {
+            assert!(leads_away(path.as_bytes()), "{path}");
+        }
+        for path in ["//api/v1/", "//favicon.ico", "//cdn.example.com/a.js", "/a.b/..", "/a/%5cb.c", "//"] {
+            assert!(!leads_away(path.as_bytes()), "{path}");
+        }
+    }
 
     proptest::proptest! {
         #[test]
         fn never_panics(text in r"[a-c:/@\\.?#\[\]0-9x]{0,60}") {
             redirect(text.as_bytes(), || &b"url"[..]);
+            leads_away(text.as_bytes());
         }
     }
 }

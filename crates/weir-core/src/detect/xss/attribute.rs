@@ -153,6 +153,44 @@ fn is_jsx_reference(value: &[u8]) -> bool {
     })
 }
 
+/// Where a browser is in a tag, for each kind of attribute whose value the text may be.
+struct Contexts {
+    at: usize,
+    states: [Option<u8>; 4],
+    previous: u8,
+}
+
+/// Outside of quotes in the tag.
+const IN_TAG: u8 = 0;
+
+impl Default for Contexts {
+    fn default() -> Self {
+        Self { at: 0, states: [Some(b'"'), Some(b'\''), Some(b'`'), Some(IN_TAG)], previous: b'=' }
+    }
+}
+
+impl Contexts {
+    /// Whether the byte at `to` may be in a tag and outside of its quotes. Asked for growing positions only.
+    fn in_tag_at(&mut self, text: &[u8], to: usize) -> bool {
+        for &b in &text[self.at..to.max(self.at)] {
+            work::count(1);
+            for state in &mut self.states {
+                *state = match *state {
+                    Some(IN_TAG) if b == b'>' => None,
+                    Some(IN_TAG) if matches!(b, b'"' | b'\'' | b'`') && self.previous == b'=' => Some(b),
+                    Some(quote) if b == quote => Some(IN_TAG),
+                    state => state,
+                };
+            }
+            if b > b' ' {
+                self.previous = b;
+            }
+        }
+        self.at = self.at.max(to);
+        self.states.contains(&Some(IN_TAG))
+    }
+}
+
 /// An event handler outside of any tag in the value: the page puts the value into an attribute, and a quote or blank ends
 /// that attribute.
 pub fn outside_tag(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
@@ -160,6 +198,7 @@ pub fn outside_tag(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
     let document = is_document(text);
     let mut from = 0;
     let mut quoted = false;
+    let mut contexts = Contexts::default();
     while let Some(offset) = memchr::memchr(b'=', &text[from..]) {
         let equals = from + offset;
         work::count(offset + 1);
@@ -191,6 +230,9 @@ pub fn outside_tag(text: &[u8], pays: &work::Pays<'_>) -> Option<Match> {
         let mut attributes =
             Attributes { text: &text[..(equals + MAX_VALUE).min(text.len())], at: start, in_tag: false };
         let Some(attribute) = attributes.next() else { continue };
+        if !contexts.in_tag_at(text, start) {
+            continue;
+        }
         if separated && script::runs(attribute.value) && (was_quoted || start <= 2 || script::has_sink(attribute.value))
         {
             let end = attributes.at.clamp(name_end, text.len());

@@ -8,8 +8,9 @@ mod script;
 pub mod svg;
 mod tag;
 
-use super::{Detector, Match, Samples, Subject, text_field, work};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
+use super::text_field::{self, TextField};
+use super::{Detector, Match, Samples, Subject, work};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
 use crate::normalize::fold;
 
 /// The detector.
@@ -55,6 +56,8 @@ pub const DETECTOR: Detector = Detector {
             "I <3 this; 5 > 4",
             "javascript:void(0)",
             "Alerts (2)",
+            "alert(s)",
+            "<p class=\"a\">x</p> &lt;img src=x onerror=alert(1)&gt;",
         ],
     },
 };
@@ -73,6 +76,14 @@ const FILTER: ByteClassFilter = ByteClassFilter::any(
 fn run(subject: &Subject<'_>) -> Option<Match> {
     let pays = || subject.pays();
     let found = find(subject.bytes, subject.classes, &pays);
+    if found.is_some()
+        && shows_decoded_code(subject)
+        && let Some(rest) = without_code(subject.bytes)
+    {
+        // Positions in the rest do not apply to the value: report the whole value.
+        let rest = find(&rest, ByteClasses::of(&rest), &pays);
+        return rest.map(|m| Match { start: 0, end: subject.bytes.len(), ..m });
+    }
     if found.is_some_and(|m| script::leads(subject.bytes, m.start)) && text_field::is_kept(subject) {
         return None;
     }
@@ -86,6 +97,43 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
+}
+
+/// Whether the value is formatted text with its character references decoded, in a field that is made for it. What such a
+/// text has in `<code>` or `<pre>` is shown; markup that is there without references is found in the text itself.
+fn shows_decoded_code(subject: &Subject<'_>) -> bool {
+    subject.ancestors().next().is_some_and(|step| step.tag == Tag::Htmljs)
+        && text_field::of(subject) == Some(TextField::Prose)
+}
+
+/// The text without what is in `<code>` and `<pre>`; `None` if there is neither.
+fn without_code(text: &[u8]) -> Option<Vec<u8>> {
+    const ELEMENTS: [(&[u8], &[u8]); 2] = [(b"<code", b"</code>"), (b"<pre", b"</pre>")];
+    let mut rest = Vec::new();
+    let mut from = 0;
+    while let Some(offset) = memchr::memchr(b'<', &text[from..]) {
+        let at = from + offset;
+        work::count(offset + 1);
+        let element = ELEMENTS.iter().find(|(open, _)| {
+            let next = text.get(at + open.len());
+            text[at..].get(..open.len()).is_some_and(|head| head.eq_ignore_ascii_case(open))
+                && matches!(next, Some(b' ' | b'>'))
+        });
+        let end = element.and_then(|(_, close)| memchr::memmem::find(&text[at..], close));
+        if let Some(len) = end {
+            work::count(len);
+            rest.extend_from_slice(&text[from..at]);
+            from = at + len;
+        } else if element.is_some() {
+            break;
+        } else {
+            rest.extend_from_slice(&text[from..=at]);
+            from = at + 1;
+        }
+    }
+    let removed = rest.len() < from;
+    rest.extend_from_slice(&text[from..]);
+    removed.then_some(rest)
 }
 
 /// The match of highest confidence in `text`.
@@ -185,11 +233,24 @@ mod tests {
             "<Row onSelect={(event) => { alert('x') }} />",
             "alert(1) is what most probes call",
             "<script type=\"application/ld+json\">{\"@type\":\"Product\",\"name\":\"A (b)\"}</script>",
+            "<pre><code class=\"html\">&lt;script&gt;alert(1)&lt;/script&gt;</code></pre>",
             "<xs:import namespace=\"urn:a\" schemaLocation=\"a.xsd\"/>",
             "<import resource=\"classpath:a.xml\"/>",
             "<bpmn:script>task.set(\"a\", 1);</bpmn:script>",
         ] {
             assert!(!high(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn elements_for_code_are_left_out() {
+        for (text, rest) in [
+            ("<p>a</p><code>b</code>c", Some("<p>a</p></code>c")),
+            ("<PRE class=x><code>b</code></pre>c<code>d</code>", Some("</pre>c</code>")),
+            ("<code>b", None),
+            ("<codes>b</codes>", None),
+        ] {
+            assert_eq!(without_code(text.as_bytes()).as_deref(), rest.map(str::as_bytes), "{text}");
         }
     }
 

@@ -316,7 +316,9 @@ fn is_pattern(argument: &[u8]) -> bool {
 /// comparison with an undefined name, which fails.
 fn is_quoted_code(before: &[u8]) -> bool {
     const TAGS: &[&[u8]] = &[b"<code>", b"<pre>", b"<kbd>", b"<samp>", b"<tt>"];
-    TAGS.iter().any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
+    // The end of a tag that is shown: as script, `&gt;` is an operator and an undefined name.
+    before.ends_with(b"&gt;")
+        || TAGS.iter().any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
 }
 
 /// Whether words follow the call whose bracket `argument` is behind: `alert(1) is the usual probe`. Script with them does
@@ -365,6 +367,10 @@ fn is_literal(argument: &[u8]) -> bool {
     match argument.first() {
         Some(b'0'..=b'9' | b'\'' | b'"' | b'`' | b'/' | b'\\' | b')') => true,
         Some(b) if b.is_ascii_alphabetic() => {
+            // "alert(s)" is one alert or several.
+            if argument.starts_with(b"s)") {
+                return false;
+            }
             let word = argument.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
             matches!(argument.get(word), Some(b')' | b'`' | b'.')) && word <= 12
         }
