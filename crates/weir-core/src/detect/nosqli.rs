@@ -5,7 +5,7 @@
 //! are not reported.
 
 use super::{Detector, Match, Samples, Subject};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, Zone};
 
 /// The detector.
 pub const DETECTOR: Detector = Detector {
@@ -32,7 +32,6 @@ const SAMPLES: Samples = Samples {
         "filter[$where]",
         "$func",
         "$lookup",
-        "query[$unionWith]",
     ],
     negative: &[
         "$ref",
@@ -65,9 +64,9 @@ fn operator_name(subject: &Subject<'_>) -> Option<Match> {
     }
     let name = &rest[..len];
     let confidence = operator(name)?;
-    // No language of filters has these: they run script, or read another collection.
+    // No language of filters has these: they run script, or are a stage that reads another collection.
     let foreign = is_any(name, &[b"where", b"func", b"function", b"accumulator"])
-        || is_any(name, &[b"lookup", b"graphlookup", b"unionwith"]) && !above_is(subject, &[b"pipeline", b"stages"]);
+        || is_any(name, &[b"lookup", b"graphlookup", b"unionwith"]) && is_stage(subject);
     if foreign {
         return Some(Match { confidence: Confidence::High, start, end: start + 1 + len });
     }
@@ -97,7 +96,9 @@ fn operator(name: &[u8]) -> Option<Confidence> {
         | b"accumulator" | b"nor" | b"not" | b"elemmatch" | b"jsonschema" | b"mod" | b"or" | b"and" | b"func" => {
             Some(Confidence::High)
         }
-        b"eq" | b"in" | b"all" | b"size" | b"lookup" | b"graphlookup" | b"unionwith" | b"out" | b"merge" => Some(Confidence::Medium),
+        b"eq" | b"in" | b"all" | b"size" | b"lookup" | b"graphlookup" | b"unionwith" | b"out" | b"merge" => {
+            Some(Confidence::Medium)
+        }
         _ => None,
     }
 }
@@ -107,9 +108,12 @@ fn is_any(name: &[u8], names: &[&[u8]]) -> bool {
     names.iter().any(|known| name.eq_ignore_ascii_case(known))
 }
 
-/// Whether a parameter or member above the name is one of these.
-fn above_is(subject: &Subject<'_>, names: &[&[u8]]) -> bool {
-    subject.ancestors().any(|segment| matches!(segment.key, Key::Name(name) if is_any(name, names)))
+/// Whether the name is that of an element of an array which no member names as an aggregation that the API takes.
+fn is_stage(subject: &Subject<'_>) -> bool {
+    let mut steps = subject.ancestors().skip(1);
+    let element = steps.next().is_some_and(|step| step.tag == Tag::Array);
+    let aggregates = |name: &[u8]| is_any(name, &[b"pipeline", b"stages", b"aggregate"]);
+    element && !steps.any(|step| matches!(step.key, Key::Name(name) if aggregates(name)))
 }
 
 /// Whether an operator compares with a bound.
@@ -235,7 +239,7 @@ fn above_is_query_language(subject: &Subject<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PointId, PointTree, Segment, Tag, Value};
+    use crate::model::{PointId, PointTree, Segment, Value};
 
     #[test]
     fn operators_below_a_filter_are_not_reported() {
@@ -260,11 +264,12 @@ mod tests {
             let mut tree = PointTree::new();
             let body = tree.child(PointId::ROOT, Segment::plain(Tag::JsonDoc));
             let member = tree.child(body, Segment::named(Tag::Hash, above.as_bytes()));
-            let point = tree.child(member, Segment::plain(Tag::HashName));
+            let stage = tree.child(member, Segment::indexed(Tag::Array, 0));
+            let point = tree.child(stage, Segment::plain(Tag::HashName));
             let value = Value::new(point, b"$lookup", Zone::NAME);
             operator_name(&Subject::new(b"$lookup", value.classes, &value, &tree)).map(|found| found.confidence)
         };
-        assert_eq!(found("filter"), Some(Confidence::High));
+        assert_eq!(found("stage"), Some(Confidence::High));
         assert_eq!(found("pipeline"), Some(Confidence::Medium));
     }
 

@@ -197,7 +197,7 @@ fn serves_repository(path: &[u8]) -> bool {
 fn decoded_twice(subject: &Subject<'_>) -> bool {
     subject.ancestors().next().is_some_and(|step| step.tag == Tag::Percent)
         && subject.is_within(TagSet::FORMS)
-        && !subject.bytes.contains(&b':')
+        && !subject.bytes.iter().any(|b| matches!(b, b':' | b'\n'))
 }
 
 /// Whether a parameter of a URL is a path of Windows with a step up: `..\x`, `a\..\b`. Links do not have backslashes.

@@ -95,6 +95,7 @@ pub const DETECTOR: Detector = Detector {
             "; dig `hostname`.a.example",
             "; export LD_PRELOAD=/tmp/a.so",
             "& rd /s /q x",
+            "fe80::;id",
         ],
         negative: &[
             "while true; do you know what I mean?",
@@ -306,6 +307,10 @@ impl<'t> Scan<'t> {
             return injected || place == Place::Parameter && rooted;
         }
         match place {
+            // A word on a line of its own in a file: a field of a query, a name in a list.
+            Place::Parameter if found.evidence == Evidence::Bare && boundary == Boundary::Line && self.is_in_file() => {
+                false
+            }
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
             Place::Parameter if boundary == Boundary::Start => !self.is_name(),
             _ if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
@@ -388,6 +393,10 @@ impl<'t> Scan<'t> {
         let alone = line.trim_ascii() == word;
         let chosen = alone && commands::is_choice(word);
         runs && !chosen || !search && commands::enumerates(word)
+    }
+
+    fn is_in_file(&self) -> bool {
+        self.subject.is_within(TagSet::FILES)
     }
 
     /// Whether the value is the name of a parameter rather than its value.

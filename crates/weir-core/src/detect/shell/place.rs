@@ -129,6 +129,8 @@ fn is_word_of_list(word: &[u8]) -> bool {
     (1..=48).contains(&word.len())
         && word[0].is_ascii_alphabetic()
         && !host
+        // An address of IPv6 that is cut.
+        && !word.ends_with(b"::")
         && word.iter().all(|b| {
             b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ' | b',' | b'#' | b':') || *b >= 0x80
         })

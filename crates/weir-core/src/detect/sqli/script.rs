@@ -2,6 +2,7 @@
 
 use super::super::text_field::{self, TextField};
 use super::super::{Subject, is_document, work};
+use crate::model::Tag;
 
 /// How much of a value is explained by being SQL as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +53,9 @@ const VERBS: &[&[u8]] = &[
 /// What of `subject` needs no injection to explain it.
 pub fn explains(subject: &Subject<'_>) -> Explained {
     let text = subject.bytes;
-    let Some(field) = text_field::of(subject) else { return Explained::Nothing };
+    // A file with statements is a script, however short.
+    let is_file = || subject.ancestors().next().is_some_and(|step| step.tag == Tag::File).then_some(TextField::Code);
+    let Some(field) = text_field::of(subject).or_else(is_file) else { return Explained::Nothing };
     if !begins_statement(text) {
         return Explained::Nothing;
     }

@@ -174,7 +174,10 @@ fn code_follows(rest: &[u8]) -> bool {
     match words.iter().find(|b| !word(b)) {
         Some(b'(' | b'`' | b'=' | b'[' | b'\'' | b'"') => true,
         Some(b'/') => rest.iter().any(|b| matches!(b, b'(' | b'`' | b'=')),
-        Some(b' ' | b'<' | b'&' | b'+' | b'-' | b'!' | b'\n' | b'\r' | b';') => has_sink(words),
+        Some(b' ' | b'<' | b'&' | b'+' | b'-' | b'!' | b'\n' | b'\r' | b';') => {
+            // "JavaScript: Basics of the JavaScript Language" calls and sets nothing.
+            has_sink(words) && rest.iter().any(|b| matches!(b, b'(' | b'`' | b'=' | b'[' | b';' | b'&'))
+        }
         _ => false,
     }
 }
@@ -264,8 +267,12 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
     if is_mentioned(text, start, open) || is_pattern(argument) || is_sentence(argument) {
         return None;
     }
-    if is_quoted_code(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
+    if is_quoted_code(before) || is_in_shown_tag(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
         return None;
+    }
+    // Script takes these two separators of Unicode for line ends, also where a comment goes before.
+    if proof && shown && (before.ends_with("\u{2028}".as_bytes()) || before.ends_with("\u{2029}".as_bytes())) {
+        return Some(Confidence::High);
     }
     let before = without_operator(before);
     let code = |b: &u8| b.is_ascii_punctuation() && !matches!(b, b'#' | b'$' | b'@' | b'_' | b'\\' | b'.');
@@ -318,7 +325,25 @@ fn is_quoted_code(before: &[u8]) -> bool {
     const TAGS: &[&[u8]] = &[b"<code>", b"<pre>", b"<kbd>", b"<samp>", b"<tt>"];
     // The end of a tag that is shown: as script, `&gt;` is an operator and an undefined name.
     before.ends_with(b"&gt;")
-        || TAGS.iter().any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
+        || TAGS
+            .iter()
+            .any(|tag| before.len() >= tag.len() && before[before.len() - tag.len()..].eq_ignore_ascii_case(tag))
+}
+
+/// Whether `before` ends within a tag that is shown, as `&lt;img src=x onerror=`. As script, its name and its attribute are two
+/// words in a row, which is a syntax error.
+fn is_in_shown_tag(before: &[u8]) -> bool {
+    const MAX_TAG: usize = 128;
+    let tail = &before[before.len().saturating_sub(MAX_TAG)..];
+    work::count(tail.len());
+    let Some(open) = memchr::memmem::rfind(tail, b"&lt;") else { return false };
+    let tag = &tail[open + 4..];
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'=' | b':' | b'/' | b'.' | b'_' | b'-');
+    let name = tag.iter().take_while(|b| b.is_ascii_alphabetic()).count();
+    name > 0
+        && tag.get(name) == Some(&b' ')
+        && tag[name..].trim_ascii_start().first().is_some_and(u8::is_ascii_alphabetic)
+        && tag.iter().all(plain)
 }
 
 /// Whether words follow the call whose bracket `argument` is behind: `alert(1) is the usual probe`. Script with them does
