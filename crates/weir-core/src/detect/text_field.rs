@@ -181,6 +181,8 @@ pub fn is_content(subject: &Subject<'_>, attack: AttackType, start: usize, end: 
         }
         Some(TextField::Path) => path && shown::is_inert(text, start),
         None if path && member() => shown::is_inert(text, start),
+        // Source code that is stored, however short.
+        None if is_file(subject) => text.trim_ascii().contains(&b'\n') && shown::is_shown(text, start),
         None if !is_body(subject) => false,
         _ if path && shown::follows_blank(text, start) => is_document(text) && shown::is_inert(text, start),
         _ => is_document(text) && shown::is_shown(text, start),
@@ -192,6 +194,11 @@ fn is_script_of_manifest(subject: &Subject<'_>) -> bool {
     let mut steps = subject.ancestors();
     let is_member = steps.next().is_some_and(|step| step.tag == Tag::Hash);
     is_member && steps.next().is_some_and(|step| step.tag == Tag::Hash && matches!(step.key, Key::Name(b"scripts")))
+}
+
+/// Whether the value is the content of a file.
+pub fn is_file(subject: &Subject<'_>) -> bool {
+    subject.ancestors().next().is_some_and(|step| step.tag == Tag::File)
 }
 
 /// Whether the value is the body as a whole: a text or a file.

@@ -307,10 +307,6 @@ impl<'t> Scan<'t> {
             return injected || place == Place::Parameter && rooted;
         }
         match place {
-            // A word on a line of its own in a file: a field of a query, a name in a list.
-            Place::Parameter if found.evidence == Evidence::Bare && boundary == Boundary::Line && self.is_in_file() => {
-                false
-            }
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
             Place::Parameter if boundary == Boundary::Start => !self.is_name(),
             _ if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
@@ -319,7 +315,9 @@ impl<'t> Scan<'t> {
             Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),
             Place::Document if self.is_prose() => false,
             Place::Document
-                if self.field() == Some(TextField::Prose) && place::is_in_code_span(self.text, found.start) =>
+                if self.field() == Some(TextField::Prose)
+                    && (place::is_in_code_span(self.text, found.start)
+                        || place::is_in_code_element(self.text, found.start)) =>
             {
                 false
             }
@@ -367,7 +365,9 @@ impl<'t> Scan<'t> {
                 Some(TextField::Prose | TextField::Script) => true,
                 None => false,
             };
-            if document || text() { Place::Document } else { Place::Parameter }
+            // Lines of a file are a script or a list of names.
+            let lines = || self.subject.is_within(TagSet::FILES) && self.text.trim_ascii().contains(&b'\n');
+            if document || text() || lines() { Place::Document } else { Place::Parameter }
         })
     }
 
@@ -393,10 +393,6 @@ impl<'t> Scan<'t> {
         let alone = line.trim_ascii() == word;
         let chosen = alone && commands::is_choice(word);
         runs && !chosen || !search && commands::enumerates(word)
-    }
-
-    fn is_in_file(&self) -> bool {
-        self.subject.is_within(TagSet::FILES)
     }
 
     /// Whether the value is the name of a parameter rather than its value.

@@ -220,6 +220,17 @@ pub fn is_in_code_span(text: &[u8], start: usize) -> bool {
     opened && words >= LEAST_WORDS && lead.last() == Some(&b' ') && !ends && behind.contains(&b'`')
 }
 
+/// Whether a command is within `<code>` of formatted text, as posts show it.
+pub fn is_in_code_element(text: &[u8], start: usize) -> bool {
+    let before = &text[start.saturating_sub(MAX_LINE)..start];
+    let behind = &text[start..(start + MAX_LINE).min(text.len())];
+    work::count(before.len() + behind.len());
+    let Some(open) = memchr::memmem::rfind(before, b"<code>") else { return false };
+    text.trim_ascii_start().starts_with(b"<")
+        && !before[open + 6..].contains(&b'<')
+        && memchr::memmem::find(behind, b"</code>").is_some()
+}
+
 /// Whether a command behind `|` is a stage of a query language that has the same words: `error | sort -count | head 10`.
 /// There, only options, names and numbers follow, and no file.
 pub fn is_query_stage(text: &[u8], found: &Found) -> bool {

@@ -2,7 +2,6 @@
 
 use super::super::text_field::{self, TextField};
 use super::super::{Subject, is_document, work};
-use crate::model::Tag;
 
 /// How much of a value is explained by being SQL as a whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,8 +53,8 @@ const VERBS: &[&[u8]] = &[
 pub fn explains(subject: &Subject<'_>) -> Explained {
     let text = subject.bytes;
     // A file with statements is a script, however short.
-    let is_file = || subject.ancestors().next().is_some_and(|step| step.tag == Tag::File).then_some(TextField::Code);
-    let Some(field) = text_field::of(subject).or_else(is_file) else { return Explained::Nothing };
+    let file = || text_field::is_file(subject).then_some(TextField::Code);
+    let Some(field) = text_field::of(subject).or_else(file) else { return Explained::Nothing };
     if !begins_statement(text) {
         return Explained::Nothing;
     }

@@ -77,8 +77,8 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let pays = || subject.pays();
     let found = find(subject.bytes, subject.classes, &pays);
     if found.is_some()
-        && shows_decoded_code(subject)
-        && let Some(rest) = without_code(subject.bytes)
+        && let Some(decoded) = shows_code(subject)
+        && let Some(rest) = without_code(subject.bytes, decoded)
     {
         // Positions in the rest do not apply to the value: report the whole value.
         let rest = find(&rest, ByteClasses::of(&rest), &pays);
@@ -99,15 +99,18 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     found
 }
 
-/// Whether the value is formatted text with its character references decoded, in a field that is made for it. What such a
-/// text has in `<code>` or `<pre>` is shown; markup that is there without references is found in the text itself.
-fn shows_decoded_code(subject: &Subject<'_>) -> bool {
-    subject.ancestors().next().is_some_and(|step| step.tag == Tag::Htmljs)
-        && text_field::of(subject) == Some(TextField::Prose)
+/// Whether the value is formatted text in a field that is made for it; `true`: with its character references decoded. What
+/// such a text has in `<code>` or `<pre>` is shown, unless it is markup.
+fn shows_code(subject: &Subject<'_>) -> Option<bool> {
+    if text_field::of(subject) != Some(TextField::Prose) || memchr::memmem::find(subject.bytes, b"</").is_none() {
+        return None;
+    }
+    Some(subject.ancestors().next().is_some_and(|step| step.tag == Tag::Htmljs))
 }
 
-/// The text without what is in `<code>` and `<pre>`; `None` if there is neither.
-fn without_code(text: &[u8]) -> Option<Vec<u8>> {
+/// The text without what is in `<code>` and `<pre>`; `None` if there is neither. `decoded`: markup in them was written with
+/// character references, and is found in the text as it was before.
+fn without_code(text: &[u8], decoded: bool) -> Option<Vec<u8>> {
     const ELEMENTS: [(&[u8], &[u8]); 2] = [(b"<code", b"</code>"), (b"<pre", b"</pre>")];
     let mut rest = Vec::new();
     let mut from = 0;
@@ -120,11 +123,12 @@ fn without_code(text: &[u8]) -> Option<Vec<u8>> {
                 && matches!(next, Some(b' ' | b'>'))
         });
         let end = element.and_then(|(_, close)| memchr::memmem::find(&text[at..], close));
-        if let Some(len) = end {
-            work::count(len);
+        work::count(end.unwrap_or(0));
+        let markup = |len: usize| memchr::memchr(b'<', &text[at + 1..at + len]).is_some();
+        if let Some(len) = end.filter(|len| decoded || !markup(*len)) {
             rest.extend_from_slice(&text[from..at]);
             from = at + len;
-        } else if element.is_some() {
+        } else if element.is_some() && end.is_none() {
             break;
         } else {
             rest.extend_from_slice(&text[from..=at]);
@@ -252,7 +256,12 @@ mod tests {
             ("<code>b", None),
             ("<codes>b</codes>", None),
         ] {
-            assert_eq!(without_code(text.as_bytes()).as_deref(), rest.map(str::as_bytes), "{text}");
+            assert_eq!(without_code(text.as_bytes(), true).as_deref(), rest.map(str::as_bytes), "{text}");
+        }
+        for (text, rest) in
+            [("<code><img src=x></code>", None), ("<pre><code>a</code></pre>", Some("<pre></code></pre>"))]
+        {
+            assert_eq!(without_code(text.as_bytes(), false).as_deref(), rest.map(str::as_bytes), "{text}");
         }
     }
 
