@@ -80,7 +80,7 @@ fn leads_away(path: &[u8]) -> bool {
     let host_end = rest.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\' | b'%')).unwrap_or(rest.len());
     let (host, tail) = rest.split_at(host_end);
     let named = host.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'@' | b':'));
-    let ends = [&b"/.."[..], b"/../", b"/%2e%2e", b"/%2e%2e/", b"/%2f..", b"//", b"/%2f", b"%2f.."];
+    let ends = [&b"/.."[..], b"/../", b"/%2e%2e", b"/%2e%2e/", b"/%2f..", b"//", b"/%2f", b"%2f..", b"//..", b"//../"];
     named && (odd || ends.iter().any(|end| tail.eq_ignore_ascii_case(end)))
 }
 
@@ -225,9 +225,14 @@ mod tests {
 
     #[test]
     fn a_path_that_is_the_address_of_a_host_leads_away() {
-        for path in
-            ["//evil.example/%2e%2e", "/%5cevil.example", "//evil.example//", "/\\evil.example/a", "///evil.example/.."]
-        {
+        for path in [
+            "//evil.example/%2e%2e",
+            "/%5cevil.example",
+            "//evil.example//",
+            "//evil.example//..",
+            "/\\evil.example/a",
+            "///evil.example/..",
+        ] {
             assert!(leads_away(path.as_bytes()), "{path}");
         }
         for path in ["//api/v1/", "//favicon.ico", "//cdn.example.com/a.js", "/a.b/..", "/a/%5cb.c", "//"] {
