@@ -53,6 +53,15 @@ fn the_index_has_each_vulnerability_of_a_rule_and_each_rule_a_proof() {
 
 /// What legitimate clients send to the same products: request line, further headers and body.
 const LEGITIMATE: &[(&str, &str, &str)] = &[
+    ("GET /shop/index.php?s=shoes", "X-Requested-With: XMLHttpRequest", ""),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Content-Type: application/x-www-form-urlencoded",
+        "action=mk_file_folder_manager&cmd=open&target=l1_Lw",
+    ),
+    ("GET /cf_scripts/scripts/ajax/ckeditor/plugins/filemanager/upload.cfm", "Accept: text/html", ""),
+    ("POST /moveitisapi/moveitisapi.dll?action=m2", "X-siLock-Transaction: folder_add_by_path", ""),
+    ("POST /getcfg.php", "Content-Type: application/x-www-form-urlencoded", "SERVICES=DEVICE.LAYOUT"),
     ("GET /dashboard", "X-Nextjs-Data: 1", ""),
     ("PUT /files/report.pdf", "Content-Range: bytes 0-99/200", "%PDF"),
     ("POST /users/password", "Content-Type: application/x-www-form-urlencoded", "user%5Bemail%5D=jane%40example.com"),

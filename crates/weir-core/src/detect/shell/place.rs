@@ -167,9 +167,9 @@ pub fn follows_address(text: &[u8], at: usize) -> bool {
     let separator = |b: &u8| matches!(b, b'|' | b';' | b'&' | b' ' | b'\n' | b'\r');
     let end = text[..at].iter().rposition(|b| !separator(b)).map_or(0, |last| last + 1);
     let address = text[..end].trim_ascii();
-    let octets = address.split(|b| *b == b'.').filter(|part| (1..=3).contains(&part.len()));
+    let numbers = address.split(|b| *b == b'.').filter(|part| (1..=3).contains(&part.len()));
     address == b"localhost"
-        || octets.count() == 4 && address.iter().all(|b| b.is_ascii_digit() || *b == b'.') && end < at
+        || numbers.count() == 4 && address.iter().all(|b| b.is_ascii_digit() || *b == b'.') && end < at
 }
 
 /// Whether nothing but one word, or a closing quote or bracket, is before a separator.
