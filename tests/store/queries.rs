@@ -242,11 +242,12 @@ both! {
         database.insert(batch(variety()), "n").await.unwrap();
         let filter = Filter { methods: only("GET".into()), ..any() };
         let mut seen = Vec::new();
-        let count = database.replay(&filter, 10, |r| { seen.push(r); true }).await.unwrap();
-        assert_eq!((count, seen.len()), (10, 10));
+        let more = database.replay(&filter, 10, |r| { seen.push(r); true }).await.unwrap();
+        assert_eq!((more, seen.len()), (true, 10));
         assert_eq!(seen[0].raw, b"GET / HTTP/1.1\r\n\r\n");
         assert!(seen.windows(2).all(|w| w[0].hit.time > w[1].hit.time), "newest first");
-        assert_eq!(database.replay(&any(), 100, |_| false).await.unwrap(), 1);
+        assert!(database.replay(&any(), 100, |_| false).await.unwrap(), "it was ended");
+        assert!(!database.replay(&any(), 100, |_| true).await.unwrap(), "all were seen");
     }
 
     async fn what_is_too_old_goes(fresh) {
@@ -688,7 +689,7 @@ both! {
 both! {
     async fn of_an_address_with_very_many_hits_the_newest_are_counted(fresh) {
         let database = fresh.open().await;
-        const ALL: u64 = 10_100;
+        const ALL: u64 = 2_100;
         let hits: Vec<Hit> = (0..ALL)
             .map(|n| {
                 let mut hit = hit(NOON + n as i64 * SECOND, n);
@@ -704,7 +705,7 @@ both! {
             database.attacks(&filter, &Page::first(5)).await.unwrap().rows.remove(0)
         };
         let many = of("198.51.100.7/32").await;
-        assert_eq!((many.hits, many.blocked, many.sources, many.at_least), (10_000, 10_000, 1, true));
+        assert_eq!((many.hits, many.blocked, many.sources, many.at_least), (1_000, 1_000, 1, true));
         let one = of("192.0.2.9/32").await;
         assert_eq!((one.hits, one.sources, one.at_least), (1, 1, false));
     }

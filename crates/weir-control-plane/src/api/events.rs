@@ -46,7 +46,8 @@ impl Wanted {
 }
 
 fn listed<T: Serialize>(listing: Listing<T>) -> axum::Json<Value> {
-    axum::Json(json!({"items": listing.rows, "next": listing.next.map(|next| next.to_string())}))
+    let next = listing.next.map(|next| next.to_string());
+    axum::Json(json!({"items": listing.rows, "next": next, "searched_since": listing.searched_since}))
 }
 
 /// `GET /api/v1/attacks`

@@ -7,6 +7,7 @@ use crate::download::{CSV, download};
 use crate::error::{Error, Result};
 use crate::store::{Attack, Filter, HitRow, Listing, MAX_PAGE, Page, StoreError};
 use axum::response::Response;
+use std::collections::HashSet;
 
 /// Most rows of an export.
 const MAX_ROWS: usize = 1_000_000;
@@ -44,6 +45,8 @@ impl Form {
 trait Row: serde::Serialize + Send + Sync + 'static {
     const HEAD: &'static [&'static str];
     fn cells(&self) -> Vec<String>;
+    /// What tells rows apart that lists may name twice; none where none is.
+    fn known_by(&self) -> Option<&str>;
     fn list(app: &App, filter: &Filter, page: &Page) -> impl Future<Output = Result<Listing<Self>, StoreError>> + Send
     where
         Self: Sized;
@@ -72,6 +75,10 @@ impl Row for Attack {
 
     async fn list(app: &App, filter: &Filter, page: &Page) -> Result<Listing<Self>, StoreError> {
         app.store.attacks(filter, page).await
+    }
+
+    fn known_by(&self) -> Option<&str> {
+        Some(&self.id)
     }
 
     fn cells(&self) -> Vec<String> {
@@ -120,6 +127,10 @@ impl Row for HitRow {
 
     async fn list(app: &App, filter: &Filter, page: &Page) -> Result<Listing<Self>, StoreError> {
         app.store.hits(filter, page).await
+    }
+
+    fn known_by(&self) -> Option<&str> {
+        None
     }
 
     fn cells(&self) -> Vec<String> {
@@ -173,12 +184,14 @@ pub fn answer(app: App, what: What, form: Form, filter: Filter) -> Response {
 
 async fn run<R: Row>(app: &App, filter: &Filter, pieces: &Pieces, form: Form) -> Result<()> {
     let (mut after, mut count) = (None, 0);
+    let (mut filter, mut known) = (filter.clone(), HashSet::new());
     let head = if form == Form::Csv { csv(std::iter::once(R::HEAD))? } else { b"[".to_vec() };
     if !pieces.send(head).await {
         return Ok(());
     }
     while count < MAX_ROWS {
-        let listing = R::list(app, filter, &Page { after, limit: MAX_PAGE }).await?;
+        let mut listing = R::list(app, &filter, &Page { after, limit: MAX_PAGE }).await?;
+        listing.rows.retain(|row| row.known_by().is_none_or(|id| known.insert(id.to_owned())));
         let piece = match form {
             Form::Csv => {
                 csv(listing.rows.iter().map(|row| row.cells().iter().map(|cell| quoted(cell)).collect::<Vec<_>>()))?
@@ -189,10 +202,15 @@ async fn run<R: Row>(app: &App, filter: &Filter, pieces: &Pieces, form: Form) ->
         if !piece.is_empty() && !pieces.send(piece).await {
             return Ok(());
         }
-        match listing.next {
-            Some(next) => after = Some(next),
-            None => break,
-        }
+        after = match (listing.next, listing.searched_since) {
+            (Some(next), _) => Some(next),
+            // A search for attacks ended early: it goes on in the hits before, where it may find the same ones again.
+            (None, Some(since)) => {
+                filter.to = Some(since);
+                None
+            }
+            (None, None) => break,
+        };
     }
     if form == Form::Json {
         pieces.send("\n]\n").await;

@@ -77,12 +77,12 @@ pub(super) fn replay_hits(
     mut look: impl FnMut(&Replay) -> Result<()>,
 ) -> Result<bool> {
     let (mut failed, mut over) = (None, false);
-    let seen = runtime.block_on(app.store.replay(filter, most, |replay| {
+    let more = runtime.block_on(app.store.replay(filter, most, |replay| {
         over = Instant::now() > until;
         if !over {
             failed = look(&replay).err();
         }
         !over && failed.is_none()
     }))?;
-    failed.map_or(Ok(over || seen >= most), Err)
+    failed.map_or(Ok(over || more), Err)
 }

@@ -5,12 +5,13 @@ use super::filter::Mark;
 use super::ids::{self, Month};
 use super::ingest::{begin, retry};
 use super::partition::Partition;
+use super::searched::{MAX_SEARCHED, Search};
 use super::sql::{Columns, Sql};
 use super::{
     Attack, AttackStatus, Cursor, Database, Excerpt, Filter, HitRow, Listing, Marked, Page, StoreError, grouping, hits,
 };
 use sqlx::any::AnyRow;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use weir_core::model::AttackType;
 use weir_protocol::hit::HitFinding;
 
@@ -18,11 +19,14 @@ use weir_protocol::hit::HitFinding;
 /// is full soon.
 const FEW: i64 = 2_000;
 
+/// Most hits that fit by which the attacks of a page are found.
+const MAX_FITTING: usize = 2_000;
+
 /// Newest hits of an attack that are looked at to count those from many addresses.
 const NEWEST: u64 = 1_000;
 
 /// Newest hits of single addresses in an attack that are counted.
-const COUNTED: u64 = 10_000;
+const COUNTED: u64 = 1_000;
 
 const COLUMNS: &str = "SELECT a.id, a.grp, a.attack_type, a.point, a.host, a.first_time, a.last_time, a.first_hit, \
     a.last_hit, a.hits, a.blocked, a.folded, a.sources, a.mark, a.mark_author, a.mark_time FROM attacks a WHERE ";
@@ -36,38 +40,61 @@ pub(super) struct Found {
 }
 
 impl Database {
-    /// A page of the attacks that fit `filter`, by time of their last hit, newest first.
+    /// A page of the attacks that fit `filter`, by time of their last hit, newest first. Where no index finds what is asked of
+    /// their hits, the newest 50,000 hits are looked at, and the page says where it ended.
     pub async fn attacks(&self, filter: &Filter, page: &Page) -> Result<Listing<Attack>, StoreError> {
+        self.attacks_among(filter, page, MAX_SEARCHED).await
+    }
+
+    /// [`Self::attacks`] that looks at `most` hits.
+    pub(super) async fn attacks_among(
+        &self,
+        filter: &Filter,
+        page: &Page,
+        most: u64,
+    ) -> Result<Listing<Attack>, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
         let limit = page.limit();
         let mut out: Vec<Attack> = Vec::new();
         let newest = page.after.as_ref().map(|cursor| cursor.time.saturating_add(1));
         let to = [filter.to, newest].into_iter().flatten().min();
+        let before = to.map(|to| ids::bound(to.clamp(0, ids::MAX_TIME)));
+        let mut search = self.search_of(filter, most);
         for month in self.partitions().between(filter.from, to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
-            let rows = list(&partition, filter, page, limit + 1 - out.len()).await.map_err(|e| partition.named(e))?;
+            let oldest = search.oldest(&partition, before.as_deref()).await.map_err(|e| partition.named(e))?;
+            let (oldest, before) = (oldest.as_deref(), before.as_deref());
+            let window = Window { is_bounded: search.is_bounded(), oldest, before };
+            let listed = list(&partition, filter, window, page, limit + 1 - out.len()).await;
+            let (rows, since) = listed.map_err(|e| partition.named(e))?;
             out.extend(rows);
             if out.len() > limit {
                 break;
+            }
+            if since.is_some() {
+                return Ok(Listing { rows: out, next: None, searched_since: since });
             }
         }
         Ok(Listing::cut(out, limit, |attack| Cursor { time: attack.last_time, id: attack.id.clone() }))
     }
 
-    /// How many attacks fit `filter`, counted up to `most`.
+    /// How many attacks fit `filter`, counted up to `most`, within the bounds of [`Self::attacks`].
     pub async fn count_attacks(&self, filter: &Filter, most: u64) -> Result<u64, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
         let mut count = 0;
+        let mut search = self.search_of(filter, MAX_SEARCHED);
         for month in self.partitions().between(filter.from, filter.to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let oldest = search.oldest(&partition, None).await.map_err(|e| partition.named(e))?;
+            let window = Window { is_bounded: search.is_bounded(), oldest: oldest.as_deref(), before: None };
             let mut sql = Sql::new("SELECT COUNT(*) FROM (SELECT 1 AS one FROM attacks a WHERE ");
-            conditions(&mut sql, &partition, filter).await.map_err(|e| partition.named(e))?;
+            let since = conditions(&mut sql, &partition, filter, window).await.map_err(|e| partition.named(e))?;
             sql.push(" LIMIT ").bind(most.saturating_sub(count)).push(") AS found");
             let rows = sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))?;
             count += rows.first().map(|row| Columns::of(row).count()).transpose()?.unwrap_or_default();
-            if count >= most {
+            if count >= most || since.is_some() {
                 break;
             }
         }
@@ -100,6 +127,18 @@ impl Database {
         if marked { self.attack(id).await } else { Ok(None) }
     }
 
+    /// The bound of a search for attacks. There is none for what attacks know themselves: for applications and rules, they
+    /// know whether they may have such a hit.
+    fn search_of(&self, filter: &Filter, most: u64) -> Search {
+        let mut of_hits = filter.clone();
+        of_hits.applications.any.clear();
+        of_hits.rules.any.clear();
+        if !clause::asks_of_hits(&of_hits) {
+            of_hits = Filter::default();
+        }
+        Search::new(&of_hits, self.partitions().has_trigrams(), most)
+    }
+
     /// Where a hit or attack with this id is, if anywhere.
     pub(super) async fn partition_of(&self, id: &str) -> Result<Option<std::sync::Arc<Partition>>, StoreError> {
         match ids::read(id) {
@@ -109,9 +148,25 @@ impl Database {
     }
 }
 
-async fn list(partition: &Partition, filter: &Filter, page: &Page, limit: usize) -> Result<Vec<Attack>, StoreError> {
+/// The hits that a search looks at: from `oldest` on, and with ids before `before`.
+#[derive(Clone, Copy)]
+struct Window<'w> {
+    /// Whether no index finds what is asked for.
+    is_bounded: bool,
+    oldest: Option<&'w str>,
+    before: Option<&'w str>,
+}
+
+/// Attacks of a page, and since when hits were looked at, where not all were.
+async fn list(
+    partition: &Partition,
+    filter: &Filter,
+    window: Window<'_>,
+    page: &Page,
+    limit: usize,
+) -> Result<(Vec<Attack>, Option<i64>), StoreError> {
     let mut sql = Sql::new(COLUMNS);
-    conditions(&mut sql, partition, filter).await?;
+    let since = conditions(&mut sql, partition, filter, window).await?;
     if let Some(after) = &page.after {
         sql.push(" AND (a.last_time, a.id) < (").bind(after.time).push(", ").bind(after.id.as_str()).push(")");
     }
@@ -124,7 +179,7 @@ async fn list(partition: &Partition, filter: &Filter, page: &Page, limit: usize)
             narrow(partition, filter, one, many).await?;
         }
     }
-    with_last_hits(partition, found).await
+    Ok((with_last_hits(partition, found).await?, since))
 }
 
 /// Whether an address that is asked for is a network of several.
@@ -184,26 +239,30 @@ async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, many:
     Ok(())
 }
 
-/// Conditions on attacks, and on their hits where something is asked of these.
-async fn conditions(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Result<(), StoreError> {
+/// Conditions on attacks, and on their hits where something is asked of these. Returns since when hits were looked at, where not
+/// all were.
+async fn conditions(
+    sql: &mut Sql,
+    partition: &Partition,
+    filter: &Filter,
+    window: Window<'_>,
+) -> Result<Option<i64>, StoreError> {
     clause::attacks(sql, filter);
     if !clause::asks_of_hits(filter) {
-        return Ok(());
+        return Ok(None);
     }
-    if !filter.request_ids.any.is_empty() {
-        return by_request(sql, partition, filter).await;
+    if window.is_bounded || !filter.request_ids.any.is_empty() || !filter.texts.any.is_empty() {
+        let mut hits = fitting(partition, filter, window).await?;
+        let more = hits.len() > MAX_FITTING;
+        hits.truncate(MAX_FITTING);
+        of_hits(sql, &hits);
+        let oldest = if more { hits.last().map(|(hit, _)| hit.as_str()) } else { window.oldest };
+        return Ok(oldest.map(ids::prefix_time));
     }
-    let from_there = if !filter.texts.any.is_empty() {
-        // Texts are looked for in the hits of the period at once, not attack by attack.
-        FEW
-    } else if filter.ips.any.is_empty() {
-        FEW + 1
-    } else {
-        hits_from(partition, filter).await?
-    };
+    let from_there = if filter.ips.any.is_empty() { FEW + 1 } else { hits_from(partition, filter).await? };
     if from_there == 0 {
         sql.push(" AND 1 = 0");
-        return Ok(());
+        return Ok(None);
     }
     if from_there <= FEW {
         sql.push(" AND a.id IN (SELECT b.id FROM hit_groups g");
@@ -217,9 +276,8 @@ async fn conditions(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Re
     clause::hits(sql, filter, Scope::Groups)?;
     // The offset keeps PostgreSQL from making a join of it, for which it may read all hits of the period. So it looks at
     // attacks one by one, of each as far as its first hit that fits, and stops when the page is full.
-    let one_by_one = clause::asks_of_indexed_paths(filter) || !clause::asks_of_rare(filter);
-    sql.push(if from_there > FEW && one_by_one { " LIMIT 1 OFFSET 0)" } else { ")" });
-    Ok(())
+    sql.push(if from_there > FEW && !clause::asks_of_rare(filter) { " LIMIT 1 OFFSET 0)" } else { ")" });
+    Ok(None)
 }
 
 /// How many hits come from the addresses asked for, counted as far as one more than [`FEW`]. In order of the index:
@@ -233,32 +291,47 @@ async fn hits_from(partition: &Partition, filter: &Filter) -> Result<i64, StoreE
     Ok(rows.first().map(|row| Columns::of(row).int()).transpose()?.unwrap_or_default())
 }
 
-/// A request id has few hits: these name their groups.
-async fn by_request(sql: &mut Sql, partition: &Partition, filter: &Filter) -> Result<(), StoreError> {
-    let mut found = Sql::new("SELECT h.id, h.grps FROM hits h WHERE ");
-    let of_hits = Filter {
-        attack_types: Default::default(),
-        hosts: Default::default(),
-        points: Default::default(),
-        statuses: Default::default(),
-        marks: Default::default(),
-        hits: None,
-        sources: None,
-        ..filter.clone()
-    };
-    clause::hits(&mut found, &of_hits, Scope::Hits)?;
-    found.push(" ORDER BY h.id DESC LIMIT 100");
-    sql.push(" AND (1 = 0");
-    for row in found.all(partition.pools.read()).await? {
-        let mut c = Columns::of(&row);
-        let (hit, groups) = (c.text()?, c.text()?);
-        for group in groups.split_whitespace() {
-            sql.push(" OR (a.grp = ").bind(group).push(" AND a.first_hit <= ").bind(hit.as_str());
-            sql.push(" AND a.last_hit >= ").bind(hit.as_str()).push(")");
-        }
+/// Newest hits of `window` that fit, one more than [`MAX_FITTING`] at most, each with the groups that it names.
+async fn fitting(
+    partition: &Partition,
+    filter: &Filter,
+    window: Window<'_>,
+) -> Result<Vec<(String, String)>, StoreError> {
+    let mut sql = Sql::new("SELECT h.id, h.grps FROM hits h WHERE ");
+    // What only attacks know is asked of these.
+    let of_hits =
+        Filter { statuses: Default::default(), marks: Default::default(), hits: None, sources: None, ..filter.clone() };
+    clause::hits(&mut sql, &of_hits, Scope::Hits)?;
+    if let Some(oldest) = window.oldest {
+        sql.push(" AND h.id >= ").bind(oldest);
     }
-    sql.push(")");
-    Ok(())
+    if let Some(before) = window.before {
+        sql.push(" AND h.id < ").bind(before);
+    }
+    sql.push(" ORDER BY h.id DESC LIMIT ").bind(MAX_FITTING as u64 + 1);
+    let read = |row| {
+        let mut c = Columns::of(row);
+        Ok((c.text()?, c.text()?))
+    };
+    sql.all(partition.pools.read()).await?.iter().map(read).collect()
+}
+
+/// The condition that an attack has one of `hits`.
+fn of_hits(sql: &mut Sql, hits: &[(String, String)]) {
+    let pairs = hits.iter().flat_map(|(hit, groups)| groups.split_whitespace().map(move |group| (group, hit.as_str())));
+    let groups: BTreeSet<&str> = pairs.clone().map(|(group, _)| group).collect();
+    if groups.is_empty() {
+        sql.push(" AND 1 = 0");
+        return;
+    }
+    // Both engines call the columns of values so.
+    sql.push(" AND a.grp IN (").list(groups).push(") AND EXISTS (SELECT 1 FROM (VALUES ");
+    for (n, (group, hit)) in pairs.enumerate() {
+        sql.push(if n == 0 { "(" } else { ", (" }).bind(group).push(", ").bind(hit).push(")");
+    }
+    sql.push(
+        ") AS found WHERE found.column1 = a.grp AND found.column2 >= a.first_hit AND found.column2 <= a.last_hit)",
+    );
 }
 
 pub(super) async fn find(partition: &Partition, id: &str) -> Result<Option<Found>, StoreError> {

@@ -80,12 +80,6 @@ pub(super) fn asks_of_rare(filter: &Filter) -> bool {
         && filter.sizes.is_empty())
 }
 
-/// Whether paths are asked for that an index finds: each is named, or how it begins.
-pub(super) fn asks_of_indexed_paths(filter: &Filter) -> bool {
-    let paths = &filter.paths.any;
-    !paths.is_empty() && !paths.iter().any(|path| path.starts_with(['*', '?']))
-}
-
 /// Conditions on the attack `a` itself; begins with a condition, so that more can follow with AND.
 pub(super) fn attacks(sql: &mut Sql, filter: &Filter) {
     sql.push("1 = 1");
@@ -324,11 +318,6 @@ mod tests {
 
     #[test]
     fn a_prefix_ends_before_the_next_text() {
-        let paths = |all: &[&str]| {
-            let any = all.iter().map(|path| (*path).to_owned()).collect();
-            asks_of_indexed_paths(&Filter { paths: Terms { any, none: vec!["/x".into()] }, ..Filter::default() })
-        };
-        assert!(paths(&["/a", "/b*"]) && !paths(&["/a", "*b"]) && !paths(&[]));
         for (prefix, end) in [
             ("/api/", Some("/api0")),
             ("a\u{d7ff}", Some("a\u{e000}")),

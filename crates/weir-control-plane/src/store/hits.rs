@@ -3,6 +3,7 @@
 use super::attacks::{self, Found};
 use super::clause::{self, Scope};
 use super::partition::Partition;
+use super::searched::{MAX_SEARCHED, Search};
 use super::sql::{Columns, Sql};
 use super::{Cursor, Database, Filter, HitRow, Listing, Page, StoreError, StoredHit, ids};
 use base64::Engine;
@@ -16,6 +17,8 @@ use weir_protocol::hit::{Hit, HitFinding, HitResponse};
 pub const MAX_REPLAY: usize = 10_000;
 /// Hits read at once while many are gone through.
 const PORTION: usize = 200;
+/// Pages whose search has to go on that one trial of a rule looks at.
+const MAX_SEARCHES: usize = 10;
 
 const COLUMNS: &str = "SELECT h.id, h.time, h.request_id, h.ip, h.country, h.method, h.host, h.path, h.status_code, \
     h.application, h.node, h.mode, h.action, h.attack_types, h.size, h.folded FROM hits h";
@@ -32,21 +35,38 @@ pub struct Replay {
 }
 
 impl Database {
-    /// A page of the hits that fit `filter`, newest first.
+    /// A page of the hits that fit `filter`, newest first. Where no index finds them, it looks at 50,000 hits at
+    /// most and says where it ended: a page may have few rows, or none, and a next one.
     pub async fn hits(&self, filter: &Filter, page: &Page) -> Result<Listing<HitRow>, StoreError> {
+        self.hits_among(filter, page, MAX_SEARCHED).await
+    }
+
+    /// [`Self::hits`] that looks at `most` hits.
+    pub(super) async fn hits_among(
+        &self,
+        filter: &Filter,
+        page: &Page,
+        most: u64,
+    ) -> Result<Listing<HitRow>, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
         let limit = page.limit();
         let mut out: Vec<HitRow> = Vec::new();
         let newest = page.after.as_ref().map(|cursor| cursor.time.saturating_add(1));
         let to = [filter.to, newest].into_iter().flatten().min();
+        let after = page.after.as_ref().map(|after| after.id.as_str());
+        let mut search = Search::new(filter, self.partitions().has_trigrams(), most);
         for month in self.partitions().between(filter.from, to)? {
             let Some(partition) = self.partitions().existing(month).await? else { continue };
+            let oldest = search.oldest(&partition, after).await.map_err(|e| partition.named(e))?;
             let mut sql = Sql::new(COLUMNS);
             sql.push(" WHERE ");
             clause::hits(&mut sql, filter, Scope::Hits)?;
-            if let Some(after) = &page.after {
-                sql.push(" AND h.id < ").bind(after.id.as_str());
+            if let Some(after) = after {
+                sql.push(" AND h.id < ").bind(after);
+            }
+            if let Some(oldest) = &oldest {
+                sql.push(" AND h.id >= ").bind(oldest.as_str());
             }
             sql.push(" ORDER BY h.id DESC LIMIT ").bind((limit + 1 - out.len()) as u64);
             for row in sql.all(partition.pools.read()).await.map_err(|e| partition.named(e))? {
@@ -54,6 +74,10 @@ impl Database {
             }
             if out.len() > limit {
                 break;
+            }
+            if let Some(id) = oldest {
+                let time = ids::prefix_time(&id);
+                return Ok(Listing { rows: out, next: Some(Cursor { time, id }), searched_since: Some(time) });
             }
         }
         Ok(Listing::cut(out, limit, cursor))
@@ -66,31 +90,31 @@ impl Database {
     }
 
     /// Stored hits that fit `filter`, newest first, up to `most` (and [`MAX_REPLAY`]), each handed to `each`, which says
-    /// whether to go on.
+    /// whether to go on. Returns whether there may be more.
     pub async fn replay(
         &self,
         filter: &Filter,
         most: usize,
         mut each: impl FnMut(Replay) -> bool,
-    ) -> Result<usize, StoreError> {
+    ) -> Result<bool, StoreError> {
         let mut left = most.min(MAX_REPLAY);
-        let (mut seen, mut after) = (0, None);
-        while left > 0 {
+        let (mut searches, mut after) = (0, None);
+        while left > 0 && searches < MAX_SEARCHES {
             let limit = u32::try_from(left.min(PORTION)).unwrap_or(1);
             let page = self.hits(filter, &Page { after, limit }).await?;
             for record in self.records(&page.rows).await? {
-                seen += 1;
                 if !each(record) {
-                    return Ok(seen);
+                    return Ok(true);
                 }
             }
             left -= page.rows.len();
+            searches += usize::from(page.searched_since.is_some());
             match page.next {
                 Some(next) => after = Some(next),
-                None => break,
+                None => return Ok(false),
             }
         }
-        Ok(seen)
+        Ok(true)
     }
 
     /// The records of `rows`, in their order.

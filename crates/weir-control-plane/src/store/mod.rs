@@ -43,6 +43,7 @@ mod retry_dedup;
 mod rows;
 mod rule_histograms;
 pub mod search;
+mod searched;
 mod session_requests;
 mod sketch;
 mod sql;

@@ -70,6 +70,9 @@ pub struct Listing<T> {
     pub rows: Vec<T>,
     /// Where the next page begins; none at the end.
     pub next: Option<Cursor>,
+    /// Time of the oldest hit that was looked at, in milliseconds since 1970, where a page looks at so many at most; older ones
+    /// are looked at from `next` on. None where all that are asked for were looked at, or the page is full.
+    pub searched_since: Option<i64>,
 }
 
 impl<T> Listing<T> {
@@ -78,7 +81,7 @@ impl<T> Listing<T> {
         let more = rows.len() > limit;
         rows.truncate(limit);
         let next = rows.last().filter(|_| more).map(cursor);
-        Listing { rows, next }
+        Listing { rows, next, searched_since: None }
     }
 }
 

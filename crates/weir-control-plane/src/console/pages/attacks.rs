@@ -8,8 +8,9 @@ use crate::console::page::{self, Page, html, see_other};
 use crate::console::point_words;
 use crate::console::search::{chips, link, term, terms, without};
 use crate::console::time_range;
+use crate::console::view;
 use crate::console::view::attack::{AttackPage, HitLine, title};
-use crate::console::view::attacks::{AttackRow, AttackRows, Attacks};
+use crate::console::view::attacks::{AttackRow, AttackRows, Attacks, Searched};
 use crate::console::view::number::grouped;
 use crate::console::view::parts::{AttackKind, Choice, Mark, Pager, Status};
 use crate::console::view::plot::stacked::Stacked;
@@ -166,7 +167,16 @@ async fn listing(page: &Page, asked: &AttackQuery, filter: &Filter) -> Result<(A
     };
     let rows = listing.rows.iter().map(|attack| row(page, attack)).collect();
     let can_write = page.caller.may(crate::auth::Permission::MarkEvents);
-    Ok((AttackRows { rows, pager, can_write }, tag))
+    let searched =
+        listing.searched_since.map(|since| Searched { since: page.moment(since), before: before(asked, since) });
+    Ok((AttackRows { rows, pager, can_write, searched }, tag))
+}
+
+/// The search of what was before `since`, which is a second at most after it: addresses have whole seconds.
+fn before(asked: &AttackQuery, since: i64) -> String {
+    let mut all = without(&asked.query, "until");
+    all.push(term("until", &view::time::format(since + 999, "%Y-%m-%dT%H:%M:%SZ")));
+    link("/attacks", &all, asked.range.code)
 }
 
 /// Entity tag: changes when the listed attacks change, and not as time passes.

@@ -63,7 +63,7 @@ pub async fn source(page: Page, Path(ip): Path<String>) -> Result<Response> {
         entries: report.entries.iter().map(|entry| listed(&page, entry, ip)).collect(),
         automatic: report.automatic.iter().map(|one| automatic(&page, one)).collect(),
         fields: fields(),
-        attacks: AttackRows { rows, pager: Pager { shown, ..Pager::default() }, can_write: false },
+        attacks: AttackRows { rows, pager: Pager { shown, ..Pager::default() }, can_write: false, searched: None },
         all: href("/attacks", &[("q", &term), ("range", range.code)]),
     })
 }

@@ -83,6 +83,15 @@ pub struct SavedSearch {
     pub current: bool,
 }
 
+/// The part of a period that was searched.
+#[derive(Clone, Debug)]
+pub struct Searched {
+    /// Since when hits were looked at.
+    pub since: Moment,
+    /// The search of what was before.
+    pub before: String,
+}
+
 /// What the live update replaces: rows and pager.
 #[derive(Debug, Default, Template)]
 #[template(path = "part/attack_rows.html")]
@@ -93,6 +102,8 @@ pub struct AttackRows {
     pub pager: Pager,
     /// Whether marks can be set.
     pub can_write: bool,
+    /// Where not all hits of the period were looked at.
+    pub searched: Option<Searched>,
 }
 
 // A template of its own, escaped.

@@ -59,6 +59,8 @@ pub struct Automatic {
     pub alarms: Vec<AlarmLine>,
     /// Entries, newest first.
     pub rows: Vec<AutomaticRow>,
+    /// Whether older entries are not shown.
+    pub cut: bool,
     /// Exceptions, newest first.
     pub exceptions: Vec<ExceptionRow>,
 }

@@ -34,4 +34,6 @@ pub struct ErrorPage {
     pub title: &'static str,
     /// What to do about it.
     pub detail: Text,
+    /// Whether it came during a login.
+    pub login: bool,
 }
