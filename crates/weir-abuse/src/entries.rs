@@ -160,6 +160,17 @@ pub enum Change {
     Excepted(Exception),
 }
 
+impl Change {
+    /// With no more than a node or a control plane makes, whoever sent it: texts are cut, times end within bounds of `now`.
+    #[must_use]
+    pub fn bounded(self, now: u64) -> Self {
+        match self {
+            Change::Listed(entry) => Change::Listed(entry.bounded(now)),
+            Change::Excepted(exception) => Change::Excepted(exception.bounded(now)),
+        }
+    }
+}
+
 /// Where a change is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Place {
@@ -310,9 +321,9 @@ impl Entries {
     fn change(&self, change: Change, now: u64, own: bool) -> bool {
         let mut store = self.write();
         let place = Place::of(&change);
-        let changed = match change {
-            Change::Listed(entry) => self.insert(&mut store, entry.bounded(now), now),
-            Change::Excepted(exception) => self.insert_exception(&mut store, exception.bounded(now), now),
+        let changed = match change.bounded(now) {
+            Change::Listed(entry) => self.insert(&mut store, entry, now),
+            Change::Excepted(exception) => self.insert_exception(&mut store, exception, now),
         };
         self.note_sizes(&store);
         if changed {

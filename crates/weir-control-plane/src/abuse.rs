@@ -15,8 +15,10 @@ use weir_abuse::{Change, Entry, Exception, Key, Made};
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{AbuseNews, MAX_ABUSE_CHANGES};
 
-/// Most entries kept for a group.
+/// Most entries kept for a group, and most exceptions.
 const MAX_ENTRIES: i64 = 100_000;
+/// Most entries, or exceptions, that are listed: the latest.
+pub const MAX_LISTED: usize = 1_000;
 /// Milliseconds for which a lifted key is not listed again.
 const LIFTED: u64 = 60_000;
 /// What is said of a key that no node finds.
@@ -95,13 +97,18 @@ pub struct Decision {
 }
 
 impl App {
-    /// Takes the changes of a node, and returns those since number `after`.
+    /// Takes the changes of a node, within the bounds of what nodes make, and returns those since number `after`.
     pub async fn exchange_abuse(&self, group: &str, changes: Vec<Change>, after: u64) -> Result<AbuseNews> {
+        if changes.len() > MAX_ABUSE_CHANGES {
+            return Err(Error::invalid("changes", format!("at most {MAX_ABUSE_CHANGES} at once")));
+        }
         let now = self.clock.millis().unsigned_abs();
         if !changes.is_empty() {
             let mut transaction = self.store.control().write().begin().await?;
-            for change in changes.iter().take(MAX_ABUSE_CHANGES) {
-                store(&mut transaction, group, change, now).await?;
+            let mut intake = Intake::begin(&mut transaction, group, now).await?;
+            for change in changes {
+                // What does not fit is not stored; the node keeps and acts on what it made.
+                intake.store(&mut transaction, &by_own_clock(change.bounded(now), now)).await?;
             }
             transaction.commit().await?;
         }
@@ -111,8 +118,9 @@ impl App {
     /// Automatic entries of every group, the latest first.
     pub async fn abuse_entries(&self) -> Result<Vec<ListedEntry>> {
         let now = self.clock.millis();
-        let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'listed' AND until > $1 ORDER BY number DESC LIMIT 1000";
-        let rows = sqlx::query(sql).bind(now).fetch_all(self.store.control().read()).await?;
+        let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'listed' AND until > $1 \
+                   ORDER BY number DESC LIMIT $2";
+        let rows = sqlx::query(sql).bind(now).bind(MAX_LISTED as i64).fetch_all(self.store.control().read()).await?;
         let finding = Finding::of(&self.nodes.list().await?);
         let listed = |(group, change): (String, _)| match change {
             Change::Listed(entry) => {
@@ -126,8 +134,8 @@ impl App {
 
     /// Keys that analysts excepted from rules, the latest first; those that were only lifted are left out.
     pub async fn abuse_exceptions(&self) -> Result<Vec<ListedException>> {
-        let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'excepted' ORDER BY number DESC LIMIT 1000";
-        let rows = sqlx::query(sql).fetch_all(self.store.control().read()).await?;
+        let sql = "SELECT node_group, body FROM abuse_changes WHERE kind = 'excepted' ORDER BY number DESC LIMIT $1";
+        let rows = sqlx::query(sql).bind(MAX_LISTED as i64).fetch_all(self.store.control().read()).await?;
         let mut finding = Finding::of(&self.nodes.list().await?);
         let mut excepted = |(group, change): (String, _)| match change {
             Change::Excepted(exception) if exception.until.saturating_sub(exception.at) > LIFTED => {
@@ -166,7 +174,12 @@ impl App {
         let mut change = self.audit.begin().await?;
         let made = made(change.on(), decision).await?;
         let exception = Exception { rule: decision.rule, key: decision.key, made, at: now, until: now + length };
-        store(change.on(), &decision.group, &Change::Excepted(exception), now).await?;
+        let mut intake = Intake::begin(change.on(), &decision.group, now).await?;
+        if !intake.store(change.on(), &Change::Excepted(exception)).await? {
+            return Err(Error::Conflict(format!(
+                "the node group has {MAX_ENTRIES} exceptions: end some, or change the rule"
+            )));
+        }
         let action = if decision.except_for.is_some() { "abuse.except" } else { "abuse.lift" };
         change.commit(caller, action, &format!("rule/{}", decision.rule), (), decision).await
     }
@@ -197,48 +210,112 @@ fn changes_by_group(rows: &[AnyRow]) -> Result<Vec<(String, Change)>> {
     rows.iter().map(|row| Ok((text(row, "node_group")?, parse(&text(row, "body")?)?))).collect()
 }
 
-/// Stores a change under the next number of its group. An exception removes the entries that its key brought.
-async fn store(on: &mut AnyConnection, group: &str, change: &Change, now: u64) -> Result<()> {
-    let (kind, rule, key, subject, until) = match change {
-        Change::Listed(entry) => ("listed", entry.rule, entry.key, entry.subject, entry.expires),
-        Change::Excepted(exception) => ("excepted", exception.rule, exception.key, Key(0), exception.until),
-    };
-    sqlx::query("DELETE FROM abuse_changes WHERE until <= $1").bind(signed(now)).execute(&mut *on).await?;
-    let rule_key = format!("{rule}/{key}");
-    let find = "SELECT body FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'excepted'";
-    let excepted = sqlx::query(find).bind(group).bind(&rule_key).fetch_optional(&mut *on).await?;
-    let excepted = excepted.map(|row| parse(&text(&row, "body")?)).transpose()?;
-    let is_void = match (change, &excepted) {
-        // A node whose clock is ahead says a time that is still to come.
-        (Change::Listed(entry), Some(Change::Excepted(known))) => entry.at.min(now) < known.until,
-        (Change::Excepted(new), Some(Change::Excepted(known))) => new.at <= known.at,
-        _ => false,
-    };
-    let count = sqlx::query(
-        "SELECT COUNT(*) AS n, COALESCE(MAX(number), 0) AS newest FROM abuse_changes WHERE node_group = $1",
-    );
-    let count = count.bind(group).fetch_one(&mut *on).await?;
-    if is_void || until <= now || number(&count, "n")? >= MAX_ENTRIES {
-        return Ok(());
+/// A change that a node sent. A decision that is still to come would stand against every decision of an analyst.
+fn by_own_clock(change: Change, now: u64) -> Change {
+    match change {
+        Change::Excepted(exception) => Change::Excepted(Exception { at: exception.at.min(now), ..exception }),
+        listed => listed,
     }
-    // Nodes hear of the early end of an exception as long as the exception itself would hold.
-    let kept = match (change, &excepted) {
-        (Change::Excepted(_), Some(Change::Excepted(known))) => until.max(known.until),
-        _ => until,
-    };
-    if kind == "excepted" {
-        let lift = "DELETE FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'listed'";
-        sqlx::query(lift).bind(group).bind(&rule_key).execute(&mut *on).await?;
+}
+
+/// Changes of a group that are stored one after the other.
+struct Intake {
+    group: String,
+    now: u64,
+    /// Number of the last change of the group.
+    newest: i64,
+    entries: Room,
+    exceptions: Room,
+}
+
+/// How many entries, or exceptions, of a group there are: at most, while some are replaced.
+struct Room {
+    kind: &'static str,
+    stored: i64,
+    /// Whether they were counted when there was no room: then they are as many as may be.
+    is_full: bool,
+}
+
+impl Room {
+    /// Whether one more can be stored under `id`; what is there already can always be changed.
+    async fn has(&mut self, on: &mut AnyConnection, group: &str, id: &str) -> Result<bool> {
+        if self.stored >= MAX_ENTRIES && !self.is_full {
+            self.stored = stored(on, group, self.kind).await?;
+            self.is_full = self.stored >= MAX_ENTRIES;
+        }
+        if !self.is_full {
+            return Ok(true);
+        }
+        let known = sqlx::query("SELECT 1 FROM abuse_changes WHERE id = $1").bind(id).fetch_optional(on).await?;
+        Ok(known.is_some())
     }
-    // Numbers follow the clock, so that those of removed rows are not given again.
-    let next = (number(&count, "newest")? + 1).max(signed(now));
-    let body = serde_json::to_string(change).map_err(Error::internal)?;
-    let insert = "INSERT INTO abuse_changes (id, node_group, number, kind, rule_key, until, body) \
-                  VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET number = excluded.number, \
-                  until = excluded.until, body = excluded.body WHERE excluded.kind = 'excepted' OR excluded.until > abuse_changes.until";
-    let insert = sqlx::query(insert).bind(format!("{group}/{kind}/{rule_key}/{subject}")).bind(group).bind(next);
-    insert.bind(kind).bind(&rule_key).bind(signed(kept)).bind(body).execute(&mut *on).await?;
-    Ok(())
+}
+
+/// How many changes of a kind a group has.
+async fn stored(on: &mut AnyConnection, group: &str, kind: &str) -> Result<i64> {
+    let count = sqlx::query("SELECT COUNT(*) AS n FROM abuse_changes WHERE node_group = $1 AND kind = $2");
+    number(&count.bind(group).bind(kind).fetch_one(on).await?, "n")
+}
+
+impl Intake {
+    /// Begins to store changes of `group`; expired ones are removed.
+    async fn begin(on: &mut AnyConnection, group: &str, now: u64) -> Result<Self> {
+        sqlx::query("DELETE FROM abuse_changes WHERE until <= $1").bind(signed(now)).execute(&mut *on).await?;
+        let newest = "SELECT COALESCE(MAX(number), 0) AS newest FROM abuse_changes WHERE node_group = $1";
+        let newest = number(&sqlx::query(newest).bind(group).fetch_one(&mut *on).await?, "newest")?;
+        let entries = Room { kind: "listed", stored: stored(on, group, "listed").await?, is_full: false };
+        let exceptions = Room { kind: "excepted", stored: stored(on, group, "excepted").await?, is_full: false };
+        Ok(Self { group: group.to_owned(), now, newest, entries, exceptions })
+    }
+
+    /// Stores a change under the next number of its group. An exception removes the entries that its key brought. False if
+    /// there is no room for it.
+    async fn store(&mut self, on: &mut AnyConnection, change: &Change) -> Result<bool> {
+        let (group, now) = (self.group.as_str(), self.now);
+        let (room, rule, key, subject, until) = match change {
+            Change::Listed(entry) => (&mut self.entries, entry.rule, entry.key, entry.subject, entry.expires),
+            Change::Excepted(exception) => {
+                (&mut self.exceptions, exception.rule, exception.key, Key(0), exception.until)
+            }
+        };
+        let rule_key = format!("{rule}/{key}");
+        let find = "SELECT body FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'excepted'";
+        let excepted = sqlx::query(find).bind(group).bind(&rule_key).fetch_optional(&mut *on).await?;
+        let excepted = excepted.map(|row| parse(&text(&row, "body")?)).transpose()?;
+        let is_void = match (change, &excepted) {
+            // A node whose clock is ahead says a time that is still to come.
+            (Change::Listed(entry), Some(Change::Excepted(known))) => entry.at.min(now) < known.until,
+            (Change::Excepted(new), Some(Change::Excepted(known))) => new.at <= known.at,
+            _ => false,
+        };
+        if is_void || until <= now {
+            return Ok(true);
+        }
+        let id = format!("{group}/{}/{rule_key}/{subject}", room.kind);
+        if !room.has(on, group, &id).await? {
+            return Ok(false);
+        }
+        room.stored += 1;
+        // Nodes hear of the early end of an exception as long as the exception itself would hold.
+        let kept = match (change, &excepted) {
+            (Change::Excepted(_), Some(Change::Excepted(known))) => until.max(known.until),
+            _ => until,
+        };
+        if matches!(change, Change::Excepted(_)) {
+            let lift = "DELETE FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 AND kind = 'listed'";
+            sqlx::query(lift).bind(group).bind(&rule_key).execute(&mut *on).await?;
+        }
+        // Numbers follow the clock, so that those of removed rows are not given again.
+        self.newest = (self.newest + 1).max(signed(now));
+        let body = serde_json::to_string(change).map_err(Error::internal)?;
+        let insert = "INSERT INTO abuse_changes (id, node_group, number, kind, rule_key, until, body) \
+                      VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (id) DO UPDATE SET number = excluded.number, \
+                      until = excluded.until, body = excluded.body \
+                      WHERE excluded.kind = 'excepted' OR excluded.until > abuse_changes.until";
+        let insert = sqlx::query(insert).bind(id).bind(group).bind(self.newest).bind(room.kind).bind(&rule_key);
+        insert.bind(signed(kept)).bind(body).execute(on).await?;
+        Ok(true)
+    }
 }
 
 async fn news(pool: &Pool, group: &str, after: u64, now: u64) -> Result<AbuseNews> {
@@ -290,6 +367,67 @@ mod tests {
         assert!(matches!(&second.changes[..], [Change::Excepted(one)] if one.key == Key(1)), "{second:?}");
         let left: Vec<Key> = app.abuse_entries().await.unwrap().iter().map(|one| one.entry.key).collect();
         assert_eq!(left, [Key(2)]);
+    }
+
+    #[tokio::test]
+    async fn what_a_node_sends_is_bounded() {
+        let test = Fixture::new().await;
+        let (app, caller) = (&test.app, test.caller(Role::Analyst).await);
+        let now = app.clock.millis().unsigned_abs();
+        let Change::Listed(usual) = entry(1, now) else { panic!("an entry") };
+        let made = Made { secret: "s".repeat(100_000), parts: 1 };
+        let huge = Entry {
+            source: "\u{e9}".repeat(100_000),
+            reason: "r".repeat(100_000),
+            made: made.clone(),
+            at: u64::MAX,
+            expires: u64::MAX,
+            ..usual
+        };
+        let until = u64::MAX;
+        let forever = Exception { rule: 7, key: Key(2), made, at: u64::MAX, until };
+        let sent = vec![Change::Listed(huge), Change::Excepted(forever)];
+        let news = app.exchange_abuse("default", sent, 0).await.unwrap();
+        let [Change::Listed(entry), Change::Excepted(exception)] = &news.changes[..] else { panic!("{news:?}") };
+        let day = 86_400_000;
+        assert!(entry.source.len() <= 200 && entry.reason.len() <= 2_000 && entry.made.secret.len() <= 200);
+        assert!(entry.at <= now && entry.expires <= now + 31 * day, "{} {}", entry.at, entry.expires);
+        assert!(exception.made.secret.len() <= 200 && exception.until <= now + 367 * day);
+        // The decision of an analyst is a later one.
+        test.clock.advance(1_000);
+        let decision = Decision { group: "default".into(), rule: 7, key: Key(2), except_for: None };
+        app.decide_abuse(&caller, &decision).await.unwrap();
+        assert!(app.abuse_exceptions().await.unwrap().is_empty());
+        let many = vec![self::entry(1, now); MAX_ABUSE_CHANGES + 1];
+        let refused = app.exchange_abuse("default", many, 0).await.unwrap_err();
+        assert!(matches!(refused, Error::Invalid(_)), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_full_group_takes_changes_of_its_entries_and_decisions() {
+        let test = Fixture::new().await;
+        let (app, caller) = (&test.app, test.caller(Role::Analyst).await);
+        let now = app.clock.millis().unsigned_abs();
+        app.exchange_abuse("default", vec![entry(1, now)], 0).await.unwrap();
+        let others = "WITH RECURSIVE n(i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < $1) \
+                      INSERT INTO abuse_changes (id, node_group, number, kind, rule_key, until, body) \
+                      SELECT 'other/' || i, node_group, number, kind, 'other', until, body FROM n, abuse_changes";
+        sqlx::query(others).bind(MAX_ENTRIES).execute(app.store.control().write()).await.unwrap();
+        let found = async |key: u128| {
+            let find = "SELECT body FROM abuse_changes WHERE kind = 'listed' AND rule_key = $1";
+            let row = sqlx::query(find).bind(format!("7/{}", Key(key)));
+            let row = row.fetch_optional(app.store.control().read()).await.unwrap();
+            row.map(|row| parse(&text(&row, "body").unwrap()).unwrap())
+        };
+        let renewed = entry(1, now + 1_000);
+        test.clock.advance(1_000);
+        app.exchange_abuse("default", vec![entry(2, now), renewed.clone()], 0).await.unwrap();
+        assert_eq!((found(2).await, found(1).await), (None, Some(renewed)));
+        let decision = Decision { group: "default".into(), rule: 7, key: Key(1), except_for: Some(3_600) };
+        app.decide_abuse(&caller, &decision).await.unwrap();
+        assert_eq!(found(1).await, None);
+        app.exchange_abuse("default", vec![entry(2, now)], 0).await.unwrap();
+        assert_eq!(found(2).await, Some(entry(2, now)), "one was lifted");
     }
 
     #[tokio::test]
