@@ -3,7 +3,7 @@
 use super::signals::Signals;
 use super::{StartError, listen, local, probe_servers, reload, settings};
 use crate::config::Resolved;
-use crate::config::types::{ListenAddress, Secret, SmtpTls};
+use crate::config::types::{ListenAddress, SmtpTls};
 use std::path::PathBuf;
 use std::sync::Arc;
 use tokio::net::TcpListener;
@@ -162,14 +162,13 @@ fn config(
     outgoing: Outgoing,
 ) -> Config {
     let settings = &resolved.control_plane;
-    let text = |secret: &Option<Secret>| secret.as_ref().map(|secret| secret.expose().to_owned());
     let public_url = settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
     Config {
         key_file: key_file(resolved),
-        deploy_token: text(&settings.deploy_token),
+        deploy_token: settings.deploy_token.as_ref().map(|token| token.expose().to_owned()),
         in_process_token: in_process,
         admin_login: settings.admin_login.clone(),
-        admin_password: text(&settings.admin_password),
+        admin_password: settings.admin_password.as_ref().map(|password| password.expose().to_owned()),
         secure: settings.tls.is_some() || public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
         public_url,
         clients: ClientRules::new(vec![ProxyHeaders {

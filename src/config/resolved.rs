@@ -1,7 +1,7 @@
 //! What a configuration means: plain data, every default filled in, every text parsed.
 //! Components know nothing of this; `app` maps it to their own `Config` types.
 
-use super::types::{ConnectorAddress, FileMode, Glob, Pattern, RoutePattern, Secret, Workers};
+use super::types::{ConnectorAddress, Credential, FileMode, Glob, Pattern, RoutePattern, Secret, Workers};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -117,7 +117,7 @@ pub struct CrowdSec {
     /// URL of the local API; off without.
     pub lapi_url: Option<String>,
     /// Key of a bouncer.
-    pub lapi_key: Option<Secret>,
+    pub lapi_key: Option<Credential>,
     /// Certificate authority to trust instead of the built-in ones.
     pub ca_file: Option<PathBuf>,
     /// Time between two calls.

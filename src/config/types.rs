@@ -1,6 +1,7 @@
 //! Scalars of the configuration: how each is written, parsed and shown.
 
 mod address;
+mod credential;
 mod glob;
 mod pattern;
 mod quantity;
@@ -8,6 +9,7 @@ mod secret_header;
 mod word;
 
 pub use address::{ConnectorAddress, FileMode, ListenAddress};
+pub use credential::Credential;
 pub use glob::Glob;
 pub use pattern::{Pattern, RoutePattern};
 pub use quantity::ByteSize;
@@ -214,7 +216,8 @@ impl Setting for HeaderName {
     }
 }
 
-/// A key that must not appear in logs: neither `Debug` nor messages show it.
+/// A key that is made for weir and must not appear in logs: neither `Debug` nor messages show it. What others issue is a
+/// [`Credential`].
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 

@@ -1,7 +1,7 @@
 //! `api`, `events`, `aggregation`, `control_plane`: what goes beyond one node.
 
 use super::TlsFiles;
-use crate::config::types::{HeaderName, ListenAddress, Secret, SmtpTls};
+use crate::config::types::{Credential, HeaderName, ListenAddress, Secret, SmtpTls};
 use ipnet::IpNet;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -44,9 +44,9 @@ pub struct Abuse {
 #[derive(Clone, Debug)]
 pub struct Redis {
     /// Its address, with user and password.
-    pub url: Option<Secret>,
+    pub url: Option<Credential>,
     /// Addresses of Sentinels.
-    pub sentinels: Option<Vec<Secret>>,
+    pub sentinels: Option<Vec<Credential>>,
     /// Whether it is a node of a cluster.
     pub cluster: bool,
     /// Certificate authorities to trust instead of those of the system.
@@ -91,7 +91,7 @@ pub struct ControlPlane {
     /// Certificate and key.
     pub tls: Option<TlsFiles>,
     /// Database URL; SQLite under `data_dir` without.
-    pub database: Option<Secret>,
+    pub database: Option<Credential>,
     /// Signing key; generated under `data_dir` without.
     pub key_file: Option<PathBuf>,
     /// First token of usage Node deployment.
@@ -103,7 +103,7 @@ pub struct ControlPlane {
     /// Whether destinations may be in private networks.
     pub private_destinations: bool,
     /// Password of the first administrator until the first login; generated and printed at each start without.
-    pub admin_password: Option<Secret>,
+    pub admin_password: Option<Credential>,
     /// URL of the Console, as browsers reach it.
     pub public_url: Option<String>,
     /// Proxies that are trusted to report the client's address.
@@ -147,7 +147,7 @@ pub struct Oidc {
     /// Id of this client.
     pub client_id: Option<String>,
     /// Secret of this client.
-    pub client_secret: Option<Secret>,
+    pub client_secret: Option<Credential>,
     /// Claim that names roles.
     pub role_claim: String,
     /// Role of users whose claim names no role.

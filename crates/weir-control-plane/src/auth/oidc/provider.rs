@@ -71,8 +71,8 @@ fn failed(step: &str, error: &dyn std::error::Error) -> Error {
 }
 
 /// An ID token that does not hold: whoever sent it does not get in.
-fn refused(error: &dyn std::error::Error) -> Error {
-    tracing::warn!(error = with_causes(error), "an ID token of the identity provider was refused");
+fn refused(reason: &str) -> Error {
+    tracing::warn!(reason, "an ID token of the identity provider was refused");
     Error::Forbidden("the ID token of the identity provider was rejected; log in again. The reason is in the log")
 }
 
@@ -143,9 +143,16 @@ impl Oidc {
                 false => Err(format!("issued at {issued}, which is to come")),
             }
         });
-        let verified = token.claims(&verifier, &nonce).map_err(|error| refused(&error))?;
+        let verified = token.claims(&verifier, &nonce).map_err(|error| refused(&with_causes(&error)))?;
         let claims = claims(&token.to_string()).ok_or_else(missing)?;
         let subject = verified.subject().as_str();
+        if subject.is_empty() {
+            return Err(refused("`sub` is empty: it would be the same user for all"));
+        }
+        // The clock may be as far behind here as `iat` allows.
+        if claims.get("nbf").is_some_and(|begin| begin.as_f64().is_none_or(|begin| begin > latest as f64)) {
+            return Err(refused("`nbf` is to come"));
+        }
         let text = |name: &str| claims.get(name).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
         let known = [text("preferred_username"), text("email"), subject.to_owned()];
         let login = known.iter().find(|login| !login.is_empty()).cloned().unwrap_or_default();

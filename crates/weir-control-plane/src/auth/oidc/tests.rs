@@ -149,6 +149,9 @@ async fn tokens_that_do_not_hold_are_refused() {
         json!({"iss": "https://elsewhere.example"}),
         json!({"nonce": "another"}),
         json!({"exp": 1}),
+        json!({"nbf": jiff::Timestamp::now().as_second() + 3_600}),
+        json!({"nbf": "soon"}),
+        json!({"sub": ""}),
         json!({"iat": jiff::Timestamp::now().as_second() + 3_600, "exp": jiff::Timestamp::now().as_second() + 7_200}),
     ] {
         let state = world.begin("/").await;
