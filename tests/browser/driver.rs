@@ -31,6 +31,8 @@ const AXE: &str = include_str!("axe.js");
 pub const SCHEMES: [&str; 2] = ["light", "dark"];
 /// Widths of a phone, a tablet and a desktop.
 pub const WIDTHS: [u32; 3] = [390, 1024, 1440];
+/// Tallest picture of a page, in pixels.
+const TALLEST: u64 = 5_000;
 
 /// Script that returns the problems of a page as a list.
 const PROBLEMS: &str = include_str!("problems.js");
@@ -218,7 +220,7 @@ impl Browser {
         self.devtools("Emulation.setEmulatedMedia", features).await;
     }
 
-    /// Screenshots of a page: light and dark, in each width.
+    /// Screenshots of a whole page: light and dark, in each width.
     pub async fn screenshots(&self, dir: &Path, name: &str, path: &str) {
         std::fs::create_dir_all(dir).unwrap();
         for scheme in SCHEMES {
@@ -226,6 +228,8 @@ impl Browser {
             for width in WIDTHS {
                 self.size(width, 900).await;
                 self.open(path).await;
+                let height = self.client.execute("return document.documentElement.scrollHeight", vec![]).await.unwrap();
+                self.size(width, height.as_u64().map_or(900, |height| height.clamp(900, TALLEST) as u32)).await;
                 let picture = self.client.screenshot().await.unwrap();
                 std::fs::write(dir.join(format!("{name}-{scheme}-{width}.png")), picture).unwrap();
             }

@@ -4,6 +4,7 @@
 //! light and dark, in the widths of a phone, a tablet and a desktop. `cargo test --test browser on_demand::times -- --ignored --nocapture` prints how long
 //! changes take to act.
 
+mod automatic; // sources that a rule lists
 mod driver; // the browser
 mod on_demand; // screenshots and timings
 mod pages; // no page runs attacker script, and every page is accessible

@@ -2,8 +2,8 @@
 
 use crate::driver::{self, Browser};
 use crate::pages::{PAGES, SCRIPT_EVERYWHERE, pages_of_an_attack};
-use crate::weir::Weir;
-use crate::{browser_of, log_in, logged_in};
+use crate::weir::{KEY, Weir};
+use crate::{automatic, browser_of, log_in, logged_in};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,7 @@ async fn sessions_and_alerts(weir: &Weir, browser: &Browser, dir: &Path) {
 async fn pages() {
     assert!(driver::installed());
     let dir = PathBuf::from(std::env::var_os("WEIR_SCREENSHOTS").expect("WEIR_SCREENSHOTS names a directory"));
-    let weir = Weir::start();
+    let weir = Weir::start_with(&[&format!("connector.auth.keys={KEY}")]);
     let browser = browser_of(&weir).await;
     browser.screenshots(&dir, "login", "/login").await;
     log_in(&browser).await;
@@ -61,6 +61,8 @@ async fn pages() {
         weir.inspect(&format!("203.0.113.{}", at % 13), &attack(at));
     }
     sessions_and_alerts(&weir, &browser, &dir).await;
+    browser.screenshots(&dir, "automatic-empty", "/automatic").await;
+    automatic::fill(&weir, &browser).await;
     let more = pages_of_an_attack(&browser).await;
     for (page, name) in more.iter().zip(["attack", "hit", "exception", "patch"]) {
         browser.screenshots(&dir, name, page).await;

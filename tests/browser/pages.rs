@@ -1,8 +1,8 @@
 //! No page runs script from attackers, and every page is accessible.
 
 use crate::driver::{self, Browser, SCHEMES, WIDTHS};
-use crate::logged_in;
-use crate::weir::Weir;
+use crate::weir::{KEY, Weir};
+use crate::{automatic, logged_in};
 
 /// Pages with a link in the navigation, those of a source, a host and an application, and forms of rules.
 pub const PAGES: &[&str] = &[
@@ -71,9 +71,10 @@ async fn no_page_runs_attacker_script_and_every_page_is_accessible() {
     if !driver::installed() {
         return;
     }
-    let weir = Weir::start();
+    let weir = Weir::start_with(&[&format!("connector.auth.keys={KEY}")]);
     let browser = logged_in(&weir).await;
     assert_eq!(weir.inspect("203.0.113.9", SCRIPT_EVERYWHERE), "block");
+    automatic::fill(&weir, &browser).await;
     let reflected = "/attacks?q=%22%3E%3Cscript%3Ecanary()%3C/script%3E".to_owned();
     let (axe, mut wrong) = (driver::axe(), Vec::new());
     let more = pages_of_an_attack(&browser).await.into_iter().chain([reflected]);

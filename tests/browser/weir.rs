@@ -14,6 +14,9 @@ pub const PASSWORD: &str = "a-password-for-tests";
 /// The key of the connector, where one is asked for.
 pub const KEY: &str = "a-connector-key-for-tests";
 
+/// A request that no signature finds.
+pub const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
+
 /// A running program.
 pub struct Weir {
     child: Child,

@@ -1,13 +1,12 @@
 //! Changes made in the Console change verdicts.
 
-use crate::driver;
 use crate::logged_in;
-use crate::weir::{KEY, Weir};
+use crate::weir::{BENIGN, KEY, Weir};
+use crate::{automatic, driver};
 
 const CLIENT: &str = "203.0.113.9";
 /// Two signatures match, and each match alone is an attack.
 const ATTACK: &[u8] = b"GET /download?file=../../../../etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n";
-const BENIGN: &[u8] = b"GET /products?id=7 HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_attack_appears_is_filtered_marked_and_gets_an_exception() {
@@ -115,16 +114,6 @@ async fn a_threshold_proposed_from_traffic_is_used() {
     browser.until("the form with the proposal", "document.querySelector('[name=threshold]').value === '1'").await;
 }
 
-/// The first of the many requests of a walk through ids after which the source is denied.
-fn walk_until_denied(weir: &Weir, client: &str) {
-    let denied = (0..100).any(|number| {
-        let raw = format!("GET /orders/{number} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-        weir.inspect(client, raw.as_bytes());
-        weir.inspect(client, BENIGN) == "block"
-    });
-    assert!(denied, "{client} was never denied");
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn an_automatic_entry_is_lifted_and_a_key_is_excepted() {
     if !driver::installed() {
@@ -132,33 +121,15 @@ async fn an_automatic_entry_is_lifted_and_a_key_is_excepted() {
     }
     let weir = Weir::start_with(&[&format!("connector.auth.keys={KEY}")]);
     let browser = logged_in(&weir).await;
-    let query = "host=shop.example&distinct=path:1&threshold=5&reaction=denylist&duration=3600";
-    browser.open(&format!("/rules/new/bola?{query}")).await;
-    browser.click("form.split .row .btn.primary").await;
-    browser.until("the list of rules", "location.pathname === '/rules'").await;
     let (lifted, excepted, entries) = (CLIENT, "198.51.100.7", "form[action='/automatic/decide']");
-    let sent = std::time::Instant::now();
-    while (0..10).all(|number| {
-        let raw = format!("GET /orders/{number} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-        weir.inspect(lifted, raw.as_bytes()) == "pass"
-    }) {
-        assert!(sent.elapsed() < driver::PATIENCE, "the rule never reached the node");
-    }
+    automatic::make_rule(&weir, &browser, lifted).await;
     for (client, button) in [(lifted, "[value='']"), (excepted, "[value='2592000']")] {
-        walk_until_denied(&weir, client);
-        let sent = std::time::Instant::now();
-        browser.open("/automatic").await;
-        while !browser.shows(entries).await {
-            assert!(sent.elapsed() < driver::PATIENCE, "the entry of {client} never appeared");
-            browser.open("/automatic").await;
-        }
+        automatic::walk_until_denied(&weir, client);
+        automatic::open_until(&browser, entries).await;
         browser.click(&format!("{entries} button[name=except]{button}")).await;
         println!("the decision took effect after {:?}", weir.wait_for_verdict("pass", client, BENIGN).await);
     }
     // The rule no longer applies to the excepted source, and still to others.
-    for number in 0..30 {
-        let raw = format!("GET /orders/{number} HTTP/1.1\r\nHost: shop.example\r\n\r\n");
-        assert_eq!(weir.inspect(excepted, raw.as_bytes()), "pass", "{number}");
-    }
-    walk_until_denied(&weir, "192.0.2.33");
+    automatic::walk_freely(&weir, excepted);
+    automatic::walk_until_denied(&weir, "192.0.2.33");
 }

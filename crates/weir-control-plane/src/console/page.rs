@@ -159,6 +159,7 @@ pub async fn errors(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let browser = accept.contains("text/html") && !request.uri().path().starts_with("/api/");
     let theme = theme(request.headers());
+    let login = request.uri().path().starts_with("/login");
     let mut response = next.run(request).await;
     let refused = response.extensions_mut().remove::<RefusedForm>();
     if let (Some(refused), Some(why)) = (refused, response.extensions().get::<Arc<Unconfirmed>>()) {
@@ -173,8 +174,8 @@ pub async fn errors(request: Request, next: Next) -> Response {
         Ok(body) => serde_json::from_slice(&body).unwrap_or_default(),
         Err(_) => serde_json::Value::Null,
     };
-    let detail = Text::new(problem["detail"].as_str().unwrap_or_default());
-    let page = ErrorPage { status: parts.status.as_u16(), title: title(parts.status), detail };
+    let detail = Text::new(&sentence(problem["detail"].as_str().unwrap_or_default()));
+    let page = ErrorPage { status: parts.status.as_u16(), title: title(parts.status), detail, login };
     let mut shown = html_with(parts.status, &page).unwrap_or_else(IntoResponse::into_response);
     if let Some(wait) = parts.headers.get(header::RETRY_AFTER) {
         shown.headers_mut().insert(header::RETRY_AFTER, wait.clone());
@@ -207,6 +208,12 @@ fn confirmation(refused: RefusedForm, why: &Unconfirmed, theme: Theme) -> Result
     html_with(StatusCode::PRECONDITION_REQUIRED, &shown)
 }
 
+/// `text` with a capital at the beginning, as pages begin sentences.
+fn sentence(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}
+
 fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "Page not found",
@@ -223,7 +230,12 @@ fn title(status: StatusCode) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::own;
+    use super::{own, sentence};
+
+    #[test]
+    fn sentences_begin_with_a_capital() {
+        assert_eq!(["log in again", "`q`: é", "ä", ""].map(sentence), ["Log in again", "`q`: é", "Ä", ""]);
+    }
 
     #[test]
     fn redirects_stay_on_this_host() {

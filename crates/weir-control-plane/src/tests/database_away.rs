@@ -22,7 +22,7 @@ async fn calls_are_refused_without_a_look_at_the_store_until_it_answers_again() 
         assert_eq!((answer.status, answer.header("retry-after")), (StatusCode::SERVICE_UNAVAILABLE, "5"), "{path}");
     }
     let page = String::from_utf8(get("/attacks").await.body).unwrap();
-    assert!(page.contains("the store does not answer") && page.contains("<html"), "{page}");
+    assert!(page.contains("The store does not answer") && page.contains("<html"), "{page}");
     let style = page.split("/assets/").nth(1).and_then(|rest| rest.split('"').next()).unwrap().to_owned();
     assert_eq!(get(&format!("/assets/{style}")).await.status, StatusCode::OK, "the page of the error has its style");
     assert_eq!(fixture.app.store.unreachable().unwrap().why, "connection refused");

@@ -80,6 +80,8 @@ fn words(action: &str) -> &str {
         ("login.wrong_code", "Login failed: wrong code"),
         ("session.begin", "Logged in by single sign-on"),
         ("session.refuse", "Single sign-on refused"),
+        ("abuse.lift", "Lifted an automatic entry"),
+        ("abuse.except", "Excepted a source from a rule"),
         ("alert.create", "Created an alert"),
         ("alert.change", "Changed an alert"),
         ("alert.remove", "Deleted an alert"),

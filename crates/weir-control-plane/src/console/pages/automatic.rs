@@ -1,7 +1,7 @@
 //! Automatic entries.
 
 use super::behaviour;
-use crate::abuse::{Decision, ListedEntry, ListedException};
+use crate::abuse::{Decision, ListedEntry, ListedException, MAX_LISTED};
 use crate::console::form_fields::FormFields;
 use crate::console::page::{self, Page, html};
 use crate::console::view::automatic::{Automatic, AutomaticRow, ExceptionRow};
@@ -10,7 +10,7 @@ use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use axum::response::Response;
-use weir_abuse::Listed;
+use weir_abuse::{Entry, Listed};
 
 /// `GET /automatic`
 pub async fn automatic(page: Page) -> Result<Response> {
@@ -18,7 +18,8 @@ pub async fn automatic(page: Page) -> Result<Response> {
     let rows = entries.iter().map(|listed| row(&page, listed)).collect();
     let exceptions = page.app.abuse_exceptions().await?.iter().map(|one| exception(&page, one)).collect();
     let alarms = behaviour::of_entries(&page).await?;
-    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), alarms, rows, exceptions })
+    let cut = entries.len() == MAX_LISTED;
+    html(&Automatic { shell: page.shell("Automatic entries", Place::Lists), alarms, rows, cut, exceptions })
 }
 
 fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
@@ -28,7 +29,7 @@ fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
     AutomaticRow {
         source: Text::new(&entry.source),
         list: if entry.list == Listed::Deny { "Denylist" } else { "Graylist" },
-        reason: Text::new(&entry.reason),
+        reason: Text::new(reason(entry)),
         rule: entry.rule,
         at: moment(entry.at),
         expires: moment(entry.expires),
@@ -37,6 +38,11 @@ fn row(page: &Page, listed: &ListedEntry) -> AutomaticRow {
         inert: listed.inert.unwrap_or_default(),
         attacks: href("/attacks", &[("range", "all"), ("q", &format!("ip:{address}"))]),
     }
+}
+
+/// Why, without the source: it is beside it.
+fn reason(entry: &Entry) -> &str {
+    entry.reason.strip_prefix(&entry.source).and_then(|rest| rest.strip_prefix(": ")).unwrap_or(&entry.reason)
 }
 
 fn exception(page: &Page, listed: &ListedException) -> ExceptionRow {

@@ -66,7 +66,8 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, fac
             .unwrap_or_default(),
         message: if hit.leg == HitDirection::Response { "Response" } else { "Request" },
         cut: (hit.request.cut > 0).then(|| bytes(hit.request.cut)),
-        stale: explained.iter().any(|one| one.finding.decisive && !one.reproduced),
+        // Lists and limits find nothing in a request alone.
+        stale: explained.iter().any(|one| one.finding.decisive && !one.reproduced && !is_of_traffic(&one.finding.rule)),
         busy: explanation.is_none(),
         no_findings: Text::new(&no_findings(hit)),
         findings,
@@ -88,6 +89,11 @@ fn belongs(attack: &store::Attack) -> ParentAttack {
     };
     let marked_by = Text::new(by.strip_prefix("user:").unwrap_or(by));
     ParentAttack { id: attack.id.clone(), kind: AttackKind::of(attack.attack_type), mark, marked_by }
+}
+
+/// Whether a finding with this name is about the source or the traffic, and not about what the request says.
+fn is_of_traffic(rule: &str) -> bool {
+    rule.starts_with("list.") || rule.starts_with("limit.")
 }
 
 /// Why the request was blocked, or why it was reported and passed.
