@@ -17,7 +17,7 @@ pub const PASSWORD: &str = "a-password-for-tests";
 /// A running control plane, perhaps with a node in the same process.
 #[derive(Debug)]
 pub struct ControlPlane {
-    _process: Process,
+    process: Process,
     /// Where Console and API are.
     pub api: SocketAddr,
     /// Where the node of the same process listens.
@@ -58,7 +58,12 @@ impl ControlPlane {
             }
         }
         std::thread::spawn(move || lines.for_each(drop));
-        ControlPlane { _process: process, api: api.unwrap(), node, _directory: directory }
+        ControlPlane { process, api: api.unwrap(), node, _directory: directory }
+    }
+
+    /// The id of its process.
+    pub fn pid(&self) -> u32 {
+        self.process.0.id()
     }
 
     /// Calls it.
