@@ -110,6 +110,12 @@ impl<'t> Group<'t> {
     /// Another replica reports that the counts of all replicas under `key` are `slots` and `distinct`.
     pub(super) fn learn(&mut self, key: u128, spec: Spec, slots: &[(u64, i32)], distinct: u32) {
         let now = self.now;
+        // A replica with another version of the policy must not reset what is counted here.
+        if let Some((place, at)) = self.find(key)
+            && self.shard.subjects[place].counters[at].window_ms != spec.window_ms
+        {
+            return;
+        }
         let Some((place, at)) = self.find_or_make(key, spec) else { return };
         let counter = &mut self.shard.subjects[place].counters[at];
         let (before, slot) = (counter.heap(), counter.slot(now));

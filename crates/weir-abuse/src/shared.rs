@@ -77,7 +77,7 @@ impl SharedState {
     pub(super) fn distinct(&self, slot: u64) -> u32 {
         let (count, at) = self.distinct;
         let fresh = self.values.len() + self.sent_values.len();
-        if slot.saturating_sub(at) < super::SLOTS as u64 { count + fresh as u32 } else { 0 }
+        if slot.saturating_sub(at) < super::SLOTS as u64 { count.saturating_add(fresh as u32) } else { 0 }
     }
 
     /// The batch to send: the one under way again, or a new one numbered `next`.

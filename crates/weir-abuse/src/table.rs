@@ -423,6 +423,22 @@ mod tests {
     }
 
     #[test]
+    fn a_replica_with_another_window_or_absurd_numbers_resets_nothing() {
+        let table = Table::new(1 << 20, true);
+        table.add(7, SPEC, 60_000, 9);
+        for window_ms in [0, 1, 120_000, u64::MAX] {
+            table.learn(7, Spec { window_ms, ..SPEC }, &[(u64::MAX, i32::MAX), (0, i32::MIN)], u32::MAX, 60_100);
+            assert_eq!(table.peek(7, 60_200).count, 9, "{window_ms}");
+        }
+        // Of the same window, what is in no slot of it counts nothing.
+        table.learn(7, SPEC, &[(u64::MAX, 100), (0, 100)], 0, 60_300);
+        assert_eq!(table.peek(7, 60_400).count, 9);
+        table.learn(8, Spec { window_ms: u64::MAX, ..SPEC }, &[], u32::MAX, 60_500);
+        table.add_value(8, SPEC, 60_600, 1, None);
+        assert_eq!(table.peek(8, 60_700).count, 1, "the rule's own window counts");
+    }
+
+    #[test]
     fn peaks_tell_the_highest_count_of_each_minute() {
         let table = Table::new(1 << 20, false);
         let minute = 1_000u32;

@@ -150,7 +150,8 @@ impl Share {
         let mut pipe = redis::pipe();
         pipe.cmd("TIME");
         for counter in sent {
-            let name = self.abuse.name(counter.key);
+            // Replicas whose policies give a rule different windows do not share: their slots differ in length.
+            let name = format!("{}:{}", self.abuse.name(counter.key), counter.window_ms);
             pipe.cmd("EVALSHA").arg(sha).arg(3);
             pipe.arg(self.key(&format!("{name}:c"))).arg(self.key(&format!("{name}:d"))).arg(self.key("hot"));
             pipe.arg(&self.node).arg(counter.batch).arg(counter.window_ms).arg(counter.limit);
