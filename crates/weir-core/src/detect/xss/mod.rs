@@ -114,25 +114,36 @@ fn without_code(text: &[u8], decoded: bool) -> Option<Vec<u8>> {
     const ELEMENTS: [(&[u8], &[u8]); 2] = [(b"<code", b"</code>"), (b"<pre", b"</pre>")];
     let mut rest = Vec::new();
     let mut from = 0;
+    // Where the next end of each is, once it was looked for: many elements may wait for the same one.
+    let mut ends: [Option<usize>; 2] = [None; 2];
     while let Some(offset) = memchr::memchr(b'<', &text[from..]) {
         let at = from + offset;
         work::count(offset + 1);
-        let element = ELEMENTS.iter().find(|(open, _)| {
+        let element = ELEMENTS.iter().position(|(open, _)| {
             let next = text.get(at + open.len());
             text[at..].get(..open.len()).is_some_and(|head| head.eq_ignore_ascii_case(open))
                 && matches!(next, Some(b' ' | b'>'))
         });
-        let end = element.and_then(|(_, close)| memchr::memmem::find(&text[at..], close));
-        work::count(end.unwrap_or(0));
-        let markup = |len: usize| memchr::memchr(b'<', &text[at + 1..at + len]).is_some();
-        if let Some(len) = end.filter(|len| decoded || !markup(*len)) {
-            rest.extend_from_slice(&text[from..at]);
-            from = at + len;
-        } else if element.is_some() && end.is_none() {
-            break;
-        } else {
-            rest.extend_from_slice(&text[from..=at]);
-            from = at + 1;
+        let mut removed_to = None;
+        if let Some(number) = element {
+            if ends[number].is_none_or(|end| end < at) {
+                let offset = memchr::memmem::find(&text[at..], ELEMENTS[number].1);
+                work::count(offset.unwrap_or(text.len() - at));
+                ends[number] = offset.map(|offset| at + offset);
+            }
+            let Some(end) = ends[number] else { break };
+            let has_markup = || memchr::memchr(b'<', &text[at + 1..end]).is_some();
+            removed_to = (decoded || !has_markup()).then_some(end);
+        }
+        match removed_to {
+            Some(end) => {
+                rest.extend_from_slice(&text[from..at]);
+                from = end;
+            }
+            None => {
+                rest.extend_from_slice(&text[from..=at]);
+                from = at + 1;
+            }
         }
     }
     let removed = rest.len() < from;
@@ -245,6 +256,17 @@ mod tests {
             "<bpmn:script>task.set(\"a\", 1);</bpmn:script>",
         ] {
             assert!(!high(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn many_elements_for_code_cost_no_more_than_their_length() {
+        for (unit, end) in
+            [("<code>", "</code>"), ("<pre ", "</pre>"), ("<code><pre>", "</code></pre>"), ("<code>", "")]
+        {
+            for decoded in [false, true] {
+                work::assert_linear(unit, 1 << 14, 8, |text| without_code(&[text, end.as_bytes()].concat(), decoded));
+            }
         }
     }
 
