@@ -21,6 +21,8 @@ const FEW: i64 = 2_000;
 
 /// Most hits that fit by which the attacks of a page are found.
 const MAX_FITTING: usize = 2_000;
+/// Most groups that these hits may name together: a query of SQLite takes 32,766 values, and each is up to three of them.
+const MAX_PAIRS: usize = 8_000;
 
 /// Newest hits of an attack that are looked at to count those from many addresses.
 const NEWEST: u64 = 1_000;
@@ -253,8 +255,9 @@ async fn conditions(
     }
     if window.is_bounded || !filter.request_ids.any.is_empty() || !filter.texts.any.is_empty() {
         let mut hits = fitting(partition, filter, window).await?;
-        let more = hits.len() > MAX_FITTING;
-        hits.truncate(MAX_FITTING);
+        let taken = taken(&hits);
+        let more = hits.len() > taken;
+        hits.truncate(taken);
         of_hits(sql, &hits);
         let oldest = if more { hits.last().map(|(hit, _)| hit.as_str()) } else { window.oldest };
         return Ok(oldest.map(ids::prefix_time));
@@ -314,6 +317,16 @@ async fn fitting(
         Ok((c.text()?, c.text()?))
     };
     sql.all(partition.pools.read()).await?.iter().map(read).collect()
+}
+
+/// How many of `hits`, from the first on, one query can ask for. At least one, if there is one.
+fn taken(hits: &[(String, String)]) -> usize {
+    let mut pairs = 0;
+    let fits = hits.iter().take(MAX_FITTING).take_while(|(_, groups)| {
+        pairs += groups.split_whitespace().count();
+        pairs <= MAX_PAIRS
+    });
+    fits.count().max(1)
 }
 
 /// The condition that an attack has one of `hits`.
@@ -428,4 +441,18 @@ fn read(row: &AnyRow) -> Result<Found, StoreError> {
         id,
     };
     Ok(Found { attack, grp, first_hit, last_hit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hits_of_many_groups_fit_into_one_query() {
+        let hits = |groups: usize| vec![("hit".to_owned(), "group ".repeat(groups)); MAX_FITTING + 1];
+        assert_eq!(taken(&hits(1)), MAX_FITTING);
+        assert_eq!(taken(&hits(16)), MAX_PAIRS / 16);
+        assert_eq!(taken(&hits(2 * MAX_PAIRS)), 1);
+        const { assert!(3 * MAX_PAIRS <= 32_766) };
+    }
 }
