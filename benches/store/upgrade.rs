@@ -1,5 +1,5 @@
-//! The upgrade of a large database: one as a build before made it is opened by this build, backed up and restored, and must tell
-//! the same afterwards.
+//! The upgrade of a large database: one as a build before made it is opened by this build, backed up and restored, and must have
+//! the same counts afterwards.
 
 use crate::{WEIR, runtime};
 use serde_json::Value;
@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use weir_control_plane::store::{Database, Filter, Page};
-use weir_testkit::{ControlPlane, Session};
+use weir_testkit::Session;
 
 /// Longest wait for the work in the background.
 const PATIENCE: Duration = Duration::from_secs(3_600);
@@ -25,9 +25,9 @@ DROP TABLE group_hours;
 DROP INDEX hit_counts_value;
 DELETE FROM migrations WHERE scope = 'hits' AND number >= 153;";
 
-/// What a database tells.
+/// The counts of a database.
 #[derive(Debug, PartialEq)]
-struct Told {
+struct Totals {
     attacks: u64,
     hits: u64,
     blocked: u64,
@@ -37,29 +37,33 @@ struct Told {
 
 /// Measures the upgrade of the database at `url`, a backup of it, and its restoration to `copy`, which is new.
 pub fn measure(url: &str, copy: &str) {
-    let expected = runtime().block_on(told(url));
+    let expected = runtime().block_on(totals(url));
     runtime().block_on(undo(url));
     let directory = tempfile::tempdir().expect("a directory");
     let key = format!("control_plane.key_file={}", directory.path().join("key.pem").display());
     open(url, &key);
-    assert_eq!(runtime().block_on(told(url)), expected, "after the upgrade");
+    assert_eq!(runtime().block_on(totals(url)), expected, "after the upgrade");
     let file = directory.path().join("weir.backup");
     command("backup", url, &key, &file);
     println!("  its file    {:>8} MiB", std::fs::metadata(&file).expect("a file").len() >> 20);
     command("restore", copy, &key, &file);
-    assert_eq!(runtime().block_on(told(copy)), expected, "after the restoration");
-    println!("  told alike before, after and once restored: {} attacks, {} hits", expected.attacks, expected.hits);
+    assert_eq!(runtime().block_on(totals(copy)), expected, "after the restoration");
+    println!(
+        "  counts are equal before, after and once restored: {} attacks, {} hits",
+        expected.attacks, expected.hits
+    );
 }
 
-async fn told(url: &str) -> Told {
+async fn totals(url: &str) -> Totals {
     let database = Database::open(url).await.expect("the store opens");
-    let mut told = Told { attacks: 0, hits: 0, blocked: 0, days: Vec::new() };
+    let mut totals = Totals { attacks: 0, hits: 0, blocked: 0, days: Vec::new() };
     let mut after = None;
     loop {
         let page = database.attacks(&Filter::default(), &Page { after, limit: 200 }).await.expect("attacks");
-        told.attacks += page.rows.len() as u64;
+        totals.attacks += page.rows.len() as u64;
         for attack in &page.rows {
-            (told.hits, told.blocked) = (told.hits + attack.hits, told.blocked + attack.blocked);
+            totals.hits += attack.hits;
+            totals.blocked += attack.blocked;
         }
         match page.next {
             Some(next) => after = Some(next),
@@ -69,9 +73,9 @@ async fn told(url: &str) -> Told {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_millis() as i64;
     let end = (now / DAY + 1) * DAY;
     let series = database.series(&Filter::default(), end - DAYS * DAY, end, DAY).await.expect("counts");
-    told.days = series.slots.iter().map(|slot| (slot.hits, slot.blocked)).collect();
+    totals.days = series.slots.iter().map(|slot| (slot.hits, slot.blocked)).collect();
     database.close().await;
-    told
+    totals
 }
 
 /// Makes of the database one of the build before.
@@ -111,7 +115,7 @@ fn open(url: &str, key: &str) {
         std::thread::sleep(Duration::from_secs(1));
     }
     println!("  hours       {:>8.0} s until all are counted by group", begun.elapsed().as_secs_f64());
-    println!("  memory      {:>8} MiB at most", peak(&control_plane) >> 10);
+    println!("  memory      {:>8} MiB at most", peak_of(control_plane.pid()).expect("the process runs") >> 10);
 }
 
 /// Hours that are still to be counted.
@@ -125,10 +129,6 @@ fn throttled(problem: &Value) -> Option<u64> {
     (problem["status"] == 429).then_some(1)
 }
 
-fn peak(control_plane: &ControlPlane) -> u64 {
-    peak_of(control_plane.pid()).expect("the process runs")
-}
-
 /// Most memory that a process had at any time so far, in KiB.
 fn peak_of(process: u32) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
@@ -136,7 +136,7 @@ fn peak_of(process: u32) -> Option<u64> {
     line.split_whitespace().next()?.parse().ok()
 }
 
-/// Runs `weir backup` or `weir restore` with `file`, and tells time and memory.
+/// Runs `weir backup` or `weir restore` with `file`, and prints time and memory.
 fn command(name: &str, url: &str, key: &str, file: &Path) {
     let mut command: Command = WEIR.command();
     command.arg(name).arg(file).args(["--set", &format!("control_plane.database={url}"), "--set", key]);

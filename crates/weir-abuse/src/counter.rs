@@ -113,7 +113,7 @@ impl Counter {
     pub fn count_in(&self, slot: u64, now: u64) -> u32 {
         if let Some(distinct) = &self.distinct {
             let all = self.shared.as_ref().map_or(0, |shared| shared.distinct(slot));
-            return all.max(if self.last.saturating_add(self.window_ms) < now { 0 } else { distinct.count() });
+            return all.max(if self.is_expired(now) { 0 } else { distinct.count() });
         }
         let all = self.shared.as_ref().map_or(0, |shared| shared.sum(slot));
         u32::try_from(self.window.sum(slot).max(all).max(0)).unwrap_or(u32::MAX)

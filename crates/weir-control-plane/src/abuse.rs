@@ -237,6 +237,11 @@ struct Room {
 }
 
 impl Room {
+    /// Of a kind. Until one is to be stored they are not counted, and taken for as many as may be.
+    fn of(kind: &'static str) -> Self {
+        Self { kind, stored: MAX_ENTRIES, is_full: false }
+    }
+
     /// Whether one more can be stored under `id`; what is there already can always be changed.
     async fn has(&mut self, on: &mut AnyConnection, group: &str, id: &str) -> Result<bool> {
         if self.stored >= MAX_ENTRIES && !self.is_full {
@@ -263,9 +268,7 @@ impl Intake {
         sqlx::query("DELETE FROM abuse_changes WHERE until <= $1").bind(signed(now)).execute(&mut *on).await?;
         let newest = "SELECT COALESCE(MAX(number), 0) AS newest FROM abuse_changes WHERE node_group = $1";
         let newest = number(&sqlx::query(newest).bind(group).fetch_one(&mut *on).await?, "newest")?;
-        let entries = Room { kind: "listed", stored: stored(on, group, "listed").await?, is_full: false };
-        let exceptions = Room { kind: "excepted", stored: stored(on, group, "excepted").await?, is_full: false };
-        Ok(Self { group: group.to_owned(), now, newest, entries, exceptions })
+        Ok(Self { group: group.to_owned(), now, newest, entries: Room::of("listed"), exceptions: Room::of("excepted") })
     }
 
     /// Stores a change under the next number of its group. An exception removes the entries that its key brought. False if

@@ -70,7 +70,7 @@ fn operator_name(subject: &Subject<'_>) -> Option<Match> {
     if foreign {
         return Some(Match { confidence: Confidence::High, start, end: start + 1 + len });
     }
-    if is_range(&rest[..len]) && is_measure(&text[..start]) {
+    if is_range(name) && is_measure(&text[..start]) {
         return None;
     }
     if is_query_language(&text[..start]) || above_is_query_language(subject) {
@@ -118,7 +118,7 @@ fn is_stage(subject: &Subject<'_>) -> bool {
 
 /// Whether an operator compares with a bound.
 fn is_range(operator: &[u8]) -> bool {
-    [&b"gt"[..], b"gte", b"lt", b"lte"].iter().any(|name| operator.eq_ignore_ascii_case(name))
+    is_any(operator, &[b"gt", b"gte", b"lt", b"lte"])
 }
 
 /// Whether the `before` of a parameter such as `price[$gte]` names what is measured. Ranges of these are filters that many

@@ -142,7 +142,8 @@ fn is_module(text: &[u8]) -> bool {
     }
     let climbs = text.split(|b| *b == b'/').take_while(|segment| *segment == b"..").count();
     let rest = text.get(3 * climbs..).unwrap_or_default();
-    let folder = memchr::memchr(b'/', rest).is_some() && memchr::memmem::find(rest, b"..").is_none();
+    let inside = memchr::memmem::find(rest, b"..").is_none();
+    let folder = memchr::memchr(b'/', rest).is_some();
     let file = rest.rsplit(|b| *b == b'/').next().unwrap_or_default();
     let ending = file.rsplit(|b| *b == b'.').next().unwrap_or_default();
     // What a project extends its settings from has no secret, so it may be anywhere above.
@@ -150,8 +151,7 @@ fn is_module(text: &[u8]) -> bool {
     let settings =
         file.ends_with(b"schema.json") || ending == b"json" && extended.iter().any(|name| file.starts_with(name));
     let module = file.contains(&b'.') && MODULES.contains(&ending);
-    let inside = memchr::memmem::find(rest, b"..").is_none();
-    climbs <= MAX_CLIMBS && (folder && module || inside && settings)
+    climbs <= MAX_CLIMBS && inside && (folder && module || settings)
 }
 
 /// Whether the normalised path may have two dots and a slash.

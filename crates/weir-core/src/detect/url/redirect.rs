@@ -204,14 +204,18 @@ fn odd_authority(after: &[u8]) -> bool {
 
 /// What is between the userinfo and the path of a URL whose authority begins `after`.
 fn host_of(after: &[u8]) -> &[u8] {
-    let end = after.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(after.len());
-    after[..end].rsplit(|b| *b == b'@').next().unwrap_or_default()
+    authority_of(after).rsplit(|b| *b == b'@').next().unwrap_or_default()
+}
+
+/// The authority with which `text` begins, as browsers read it: a backslash ends it like a slash.
+fn authority_of(text: &[u8]) -> &[u8] {
+    let end = text.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(text.len());
+    &text[..end]
 }
 
 /// Whether `text` begins like a host name or an address.
 fn host_like(text: &[u8]) -> bool {
-    let end = text.iter().position(|b| matches!(b, b'/' | b'?' | b'#' | b'\\')).unwrap_or(text.len());
-    let authority = &text[..end];
+    let authority = authority_of(text);
     let dot = authority.iter().position(|b| *b == b'.');
     authority.len() > 3
         && dot.is_some_and(|at| at > 0 && at + 2 < authority.len())
