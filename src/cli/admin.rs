@@ -17,12 +17,12 @@ pub enum Command {
     /// Give a user of the Console a new password.
     ///
     /// It works on the store itself, while the control plane runs or not: run it where the configuration of the control
-    /// plane is. The sessions of the user end, a disabled user is enabled again, and the audit log tells. Users of an
+    /// plane is. The sessions of the user end, a disabled user is enabled again, and the audit log records it. Users of an
     /// identity provider have no password here.
     ResetPassword(ResetPassword),
-    /// Take the second factor of a user away, who lost device and recovery codes.
+    /// Remove the second factor of a user who lost the device and the recovery codes.
     ///
-    /// The user logs in with the password alone and can set up a new one. Their sessions end, and the audit log tells.
+    /// The user logs in with the password alone and can set up a new one. Their sessions end, and the audit log records it.
     ResetTotp(ResetTotp),
 }
 

@@ -68,7 +68,7 @@ pub enum CliError {
     #[error(transparent)]
     Start(Box<StartError>),
     /// Mistakes in the rules.
-    #[error("{}", lines(.0.iter().map(|e| (e.to_string(), e.file.as_str(), e.line, e.column))))]
+    #[error("{}", lines(.0.iter().map(|e| (rule_text(e), e.file.as_str(), e.line, e.column))))]
     Rules(Vec<RuleError>),
     /// Mistakes in a policy file.
     #[error("{}", lines(.0.iter().map(|e| (e.to_string(), e.file.as_str(), e.line, e.column))))]
@@ -137,6 +137,11 @@ fn lines<'e>(mistakes: impl Iterator<Item = (String, &'e str, usize, usize)>) ->
 }
 
 /// The text of a file in which a mistake was found; empty where it cannot be read again, as of built-in rules.
+/// A mistake of a rule file; of a file that cannot be read, whose error names it, the error alone.
+fn rule_text(error: &RuleError) -> String {
+    if error.line == 0 { error.message.clone() } else { error.to_string() }
+}
+
 fn source_of(file: &str) -> String {
     let mut text = String::new();
     let read = std::fs::File::open(file).map(|opened| opened.take(MAX_SOURCE).read_to_string(&mut text));
@@ -158,5 +163,9 @@ mod tests {
         let shown =
             format!("{name}:2:11: no\n  |\n2 |   attack: sqly\n  |           ^\nerror: rules/none.yaml:3:1: no");
         assert_eq!(text, shown);
+        let missing = super::super::rule_loading::load(&[directory.path().join("none")]).unwrap_err();
+        let text = CliError::Rules(missing).to_string();
+        assert!(text.starts_with(&format!("{}/none: ", directory.path().display())), "{text}");
+        assert!(!text.contains(":0:"), "{text}");
     }
 }

@@ -100,10 +100,10 @@ enum Command {
     Admin(admin::Command),
     /// Compile rules of other programs to rule files: SecRules, and AppSec rules of CrowdSec.
     Import(import::ImportArgs),
-    /// Keep the policy of a control plane in a file: export, compare, apply.
+    /// Keep the policy of a control plane in a file: export, compare and apply it.
     #[command(subcommand)]
     Policy(policy::Command),
-    /// Carry the settings of other programs over.
+    /// Take over the settings of other programs.
     Migrate(migrate::MigrateArgs),
 }
 

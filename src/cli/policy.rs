@@ -48,7 +48,7 @@ pub struct Server {
     /// Address of the control plane.
     #[arg(long, env = "WEIR_URL", value_name = "URL", default_value = "http://127.0.0.1:8088")]
     url: String,
-    /// API token, by its role allowed to do this; better given by the environment than on the command line.
+    /// API token whose role allows this; better given by the environment than on the command line.
     #[arg(long, env = "WEIR_API_TOKEN", hide_env_values = true)]
     token: String,
     /// Which authorities are trusted for https: `system`, `bundled` or a file of certificates.

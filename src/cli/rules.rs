@@ -200,7 +200,7 @@ fn explain(rules: &Ruleset, id: &str, json: bool) -> Printed {
         return (out, 0);
     }
     let near = nearest(id, rules);
-    (format!("no rule is called `{id}`{near}; `weir rules list` shows all\n"), 1)
+    (format!("no rule is called `{id}`{near} `weir rules list` shows all\n"), 1)
 }
 
 fn nearest(id: &str, rules: &Ruleset) -> String {
@@ -208,7 +208,7 @@ fn nearest(id: &str, rules: &Ruleset) -> String {
     let part = id.rsplit('.').next().unwrap_or(id);
     let found: Vec<&str> = names().filter(|name| name.contains(part)).take(3).collect();
     let found = if found.is_empty() { similar_name(id, names()).into_iter().collect() } else { found };
-    if found.is_empty() { String::new() } else { format!("; did you mean {}?", found.join(", ")) }
+    if found.is_empty() { ";".into() } else { format!("; did you mean {}?", found.join(", ")) }
 }
 
 fn signature_text(signature: &Signature) -> String {

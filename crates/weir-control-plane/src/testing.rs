@@ -134,6 +134,14 @@ impl Fixture {
         Caller { credential: Credential::Session(Box::new(session)), address: "198.51.100.7".into(), confirm: None }
     }
 
+    /// Posts a form of the Console.
+    pub async fn form(&self, role: Role, path: &str, form: &str) -> Answer {
+        let (cookie, csrf) = self.browser(role).await;
+        let kind = "application/x-www-form-urlencoded";
+        let headers = [("cookie", cookie.as_str()), (super::routes::CSRF_HEADER, &csrf), ("content-type", kind)];
+        self.call("POST", path, &headers, form.as_bytes()).await
+    }
+
     /// Calls with headers as given.
     pub async fn call(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
         let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);

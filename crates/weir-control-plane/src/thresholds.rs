@@ -69,7 +69,7 @@ pub(crate) fn key_parts(rule: &Map<String, Value>) -> Option<u64> {
 }
 
 /// The rule as nodes compile it.
-fn compiled(id: u64, rule: &Map<String, Value>) -> Option<Arc<AbuseRule>> {
+pub(crate) fn compiled(id: u64, rule: &Map<String, Value>) -> Option<Arc<AbuseRule>> {
     let mut rule = rule.clone();
     rule.insert("id".into(), json!(id));
     // A rule that is disabled now has counted.

@@ -66,7 +66,9 @@ pub(super) fn read(files: &[SourceFile], default: AttackType) -> Collected {
         match serde_saphyr::from_str::<Document>(&file.text) {
             Ok(document) => read_document(&document, &place, &file.text, default, &mut collected),
             Err(error) => {
-                let reason = format!("not an AppSec rule: {}", error.to_string().lines().next().unwrap_or_default());
+                let said = error.to_string();
+                let said = said.lines().next().unwrap_or_default();
+                let reason = format!("not an AppSec rule: {}", said.strip_prefix("error: ").unwrap_or(said));
                 collected.entries.push(Entry::refused(&place, &place.file, reason));
             }
         }

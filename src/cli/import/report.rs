@@ -38,8 +38,9 @@ impl Report<'_> {
         let approximated = self.count(|fate| matches!(fate, Fate::Approximated(_)));
         let _ = writeln!(
             text,
-            "{} rules: {taken} taken, {approximated} approximated, {} refused",
+            "{} {}: {taken} taken, {approximated} approximated, {} refused",
             self.entries.len(),
+            if self.entries.len() == 1 { "rule" } else { "rules" },
             self.refused()
         );
         match out {

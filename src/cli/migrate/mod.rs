@@ -18,7 +18,7 @@ pub struct MigrateArgs {
 
 #[derive(Subcommand, Debug)]
 enum MigrateCommand {
-    /// Say what becomes of a values file of the charts wallarm-node-next 0.5.3 and wallarm-node-native.
+    /// Convert a values file of the charts wallarm-node-next 0.5.3 and wallarm-node-native, and report what becomes of each setting.
     Values(values::ValuesArgs),
 }
 

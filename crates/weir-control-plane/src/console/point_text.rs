@@ -29,7 +29,9 @@ pub enum PointError {
     #[error("the name after {0} is not closed")]
     UnclosedQuote(char),
     /// A step does not begin with a bracket; with its first characters.
-    #[error("a step begins with `[`, not `{0}`")]
+    #[error(
+        "expected a point such as [post][json_doc][hash,'user'], as hits show it: a step begins with `[`, not `{0}`"
+    )]
     NoBracket(String),
     /// An argument that must be a number is not one.
     #[error("`{tag}` takes a number, not `{argument}`")]

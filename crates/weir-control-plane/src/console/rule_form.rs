@@ -1,7 +1,7 @@
 //! A rule as a form, and back.
 
 use super::form_fields::FormFields;
-use super::rule_types::RuleType;
+use super::rule_types::{RuleType, absent};
 use super::scope::{self, RuleScope};
 use super::view::form::{Control, Field};
 use super::view::rules::ConditionRow;
@@ -11,6 +11,8 @@ use crate::policy::{NewRule, RuleEntry};
 use jiff::civil::Date;
 use serde_json::{Map, Value, json};
 
+/// Fields that say which requests a rule is for, besides additional conditions.
+const PLACE: [&str; 3] = ["host", "path", "method"];
 /// Empty rows offered for additional conditions.
 const EMPTY_ROWS: usize = 1;
 
@@ -53,14 +55,35 @@ impl RuleDraft {
             .with("expires", &rule.get("expired_at").and_then(Value::as_i64).map_or_else(String::new, date))
             .with("sent", "1");
         for parameter in kind.parameters {
-            let value = rule.get(parameter.name).map_or_else(|| parameter.default.to_owned(), |v| parameter.text(v));
-            given = given.with(parameter.name, &value);
+            let taken = || absent(entry.kind(), parameter.name).to_owned();
+            given = given.with(parameter.name, &rule.get(parameter.name).map_or_else(taken, |v| parameter.text(v)));
         }
         Self { given, rows }
     }
 
-    /// The rule, with those fields of `old` that the form does not show; or all errors of the form.
+    /// The rule, with all of `old` that the form does not show, and exactly as it was where the form was not changed; or all
+    /// errors of the form.
     pub fn rule(&self, kind: &RuleType, old: Option<&RuleEntry>) -> Result<NewRule, Vec<Mistake>> {
+        let new = self.read(kind)?;
+        let Some(old) = old else { return Ok(new) };
+        let shown = Self::of(kind, old);
+        let rule = keep(new.rule, &old.rule, |name| match name {
+            "type" => true,
+            "action" => self.rows == shown.rows && PLACE.iter().all(|name| self.same(&shown, name)),
+            "expired_at" => self.same(&shown, "expires"),
+            name => self.same(&shown, name),
+        });
+        Ok(NewRule { rule, from_hit: old.from_hit.clone(), ..new })
+    }
+
+    /// Whether a field is as in `shown`; a field that no form has is.
+    fn same(&self, shown: &Self, name: &str) -> bool {
+        let plain = |draft: &Self| draft.given.get(name).replace("\r\n", "\n");
+        plain(self) == plain(shown)
+    }
+
+    /// The rule that the form says, without regard to what it was.
+    fn read(&self, kind: &RuleType) -> Result<NewRule, Vec<Mistake>> {
         let (mut rule, mut wrong) = (Map::new(), Vec::new());
         rule.insert("type".into(), json!(kind.shown.code));
         for parameter in kind.parameters {
@@ -77,7 +100,7 @@ impl RuleDraft {
                     rule.insert("action".into(), Value::Array(action));
                 }
             }
-            Err(message) => wrong.push(Mistake::new("path", message.to_string())),
+            Err(error) => wrong.push(Mistake::new(error.field(), error.to_string())),
         }
         match (kind.point, self.given.get("point")) {
             (None, _) | (Some(false), "") => {}
@@ -97,14 +120,8 @@ impl RuleDraft {
         if self.given.has("comment") {
             rule.insert("comment".into(), json!(self.given.get("comment")));
         }
-        for kept in ["title", "enabled"] {
-            if let Some(value) = old.and_then(|old| old.rule.get(kept)) {
-                rule.insert(kept.into(), value.clone());
-            }
-        }
         let groups = self.given.get("groups").split([',', ' ']).filter(|g| !g.is_empty()).map(str::to_owned).collect();
-        let from_hit = old.map(|old| old.from_hit.clone()).unwrap_or_default();
-        if wrong.is_empty() { Ok(NewRule { rule, groups, from_hit }) } else { Err(wrong) }
+        if wrong.is_empty() { Ok(NewRule { rule, groups, from_hit: String::new() }) } else { Err(wrong) }
     }
 
     /// Host, path, method.
@@ -158,14 +175,25 @@ impl RuleDraft {
     }
 }
 
+/// `new`, but as `old` is where `same` says that the form was not changed: with what no form shows, without what `old` left to the
+/// node, and with values in the form in which they were written.
+fn keep(mut new: Map<String, Value>, old: &Map<String, Value>, same: impl Fn(&str) -> bool) -> Map<String, Value> {
+    new.retain(|name, _| old.contains_key(name) || !same(name));
+    new.extend(old.iter().filter(|(name, _)| same(name)).map(|(name, value)| (name.clone(), value.clone())));
+    new
+}
+
 fn of<'w>(wrong: &'w [Mistake], name: &str) -> Option<&'w str> {
     wrong.iter().find(|one| field(&one.field) == name).map(|one| one.message.as_str())
 }
 
-/// `rules/17/point` is `point`.
+/// The field of the form: `rules/17/point` is `point`.
 pub fn field(at: &str) -> &str {
     let rest = at.strip_prefix("rules/").and_then(|rest| rest.split_once('/'));
-    rest.map_or(at, |(_, field)| field)
+    match rest.map_or(at, |(_, field)| field) {
+        "expired_at" => "expires",
+        field => field,
+    }
 }
 
 /// 00:00 UTC of a day, in seconds since 1970.
@@ -217,6 +245,72 @@ mod tests {
         assert_eq!((again.rule, again.groups), (entry.rule, entry.groups));
     }
 
+    fn entry(rule: Value) -> RuleEntry {
+        let groups = vec!["a".to_owned()];
+        let Value::Object(rule) = rule else { panic!("no rule: {rule}") };
+        RuleEntry {
+            id: 7,
+            groups,
+            rule,
+            from_hit: String::new(),
+            created_by: String::new(),
+            created_at: 0,
+            updated_at: 0,
+        }
+    }
+
+    /// The fields as a browser sends them back: an unchecked box is not sent.
+    fn sent_back(shown: RuleDraft, changes: &[(&str, &str)]) -> RuleDraft {
+        let given = changes.iter().fold(shown.given, |given, (name, value)| given.with(name, value));
+        RuleDraft { given, rows: shown.rows }
+    }
+
+    #[test]
+    fn a_rule_that_is_saved_without_a_change_stays_exactly_as_it_is() {
+        let user = json!([["post"], ["json_doc"], ["hash", "user"]]);
+        for rule in [
+            json!({"type": "brute", "failure": {"status": [200], "body": "wrong"}, "key": [user, "client"], "distinct": user,
+                "burst": 2, "reply": {"status": 429}, "title": "t", "enabled": false, "expired_at": 1_900_000_123}),
+            json!({"type": "brute"}),
+            json!({"type": "enumeration", "distinct": "path:1", "key": ["client"]}),
+            json!({"type": "dirbust_counter", "counter": "d:1"}),
+            json!({"type": "rate_limit", "rate": 5, "time_unit": "rps", "delay": 3}),
+            json!({"type": "rate_limit", "threshold": 5, "dry_run": true}),
+            json!({"type": "graphql_detection", "max_depth": 3, "introspection": false}),
+            json!({"type": "file_upload_size_limit", "size": 500}),
+            json!({"type": "file_upload_size_limit", "size": 1, "size_unit": "tb"}),
+            json!({"type": "overlimit_res_settings", "mode": "blocking"}),
+            json!({"type": "block_reply", "body_json": "{}"}),
+            json!({"type": "ignore_regex", "regex_id": 3}),
+            json!({"type": "set_response_header", "name": "X-A", "values": ["1"], "mode": "append"}),
+            json!({"type": "vpatch", "attack_type": "any", "action": [
+                {"type": "iequal", "point": ["path", 0], "value": "orders"}, {"type": "equal", "point": ["instance"], "value": 3}]}),
+        ] {
+            let entry = entry(rule);
+            let kind = find(entry.kind()).unwrap();
+            let again = RuleDraft::of(kind, &entry).rule(kind, Some(&entry)).unwrap();
+            assert_eq!((again.rule, again.groups), (entry.rule.clone(), entry.groups));
+        }
+    }
+
+    #[test]
+    fn a_change_of_one_field_changes_nothing_else() {
+        let entry = entry(json!({"type": "brute", "failure": {"status": 200}, "title": "t"}));
+        let kind = find("brute").unwrap();
+        let shown = RuleDraft::of(kind, &entry);
+        // The form shows what nodes take where the rule does not say.
+        let texts = ["window", "reaction", "failure", "threshold"].map(|name| shown.given.get(name).to_owned());
+        assert_eq!(texts, ["300", "block", "status: 200", "10"]);
+        let changed = sent_back(shown.clone(), &[("threshold", "20"), ("host", "h")]).rule(kind, Some(&entry)).unwrap();
+        assert_eq!(
+            Value::Object(changed.rule),
+            json!({"type": "brute", "failure": {"status": 200}, "title": "t", "threshold": 20,
+                "action": [{"type": "equal", "point": ["header", "HOST"], "value": "h"}]})
+        );
+        let cleared = sent_back(shown, &[("failure", "")]).rule(kind, Some(&entry)).unwrap();
+        assert!(!cleared.rule.contains_key("failure") && cleared.rule.contains_key("title"));
+    }
+
     #[test]
     fn an_untouched_form_is_judged_with_the_defaults_that_it_shows() {
         for kind in super::super::rule_types::RULE_TYPES {
@@ -244,6 +338,6 @@ mod tests {
         let wrong = filled.rule(kind, None).unwrap_err();
         assert_eq!(wrong.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["path", "point", "expires"]);
         assert!(filled.scope_fields(&wrong)[1].wrong.is_some());
-        assert_eq!(field("rules/17/point"), "point");
+        assert_eq!((field("rules/17/point"), field("expired_at")), ("point", "expires"));
     }
 }

@@ -1,6 +1,6 @@
 //! Rules in words, and as YAML.
 
-use super::rule_types::{RuleType, find};
+use super::rule_types::{RuleType, absent, find};
 use super::scope::RuleScope;
 use super::view::rules::ConditionRow;
 use super::{point_text, scope};
@@ -39,19 +39,20 @@ const EXCEPT_OFF: &str = ", in every filtration mode except off";
 fn effect(rule: &Map<String, Value>) -> Effect {
     let code = rule.get("type").and_then(Value::as_str).unwrap_or_default();
     let Some(kind) = find(code) else { return Effect::new(format!("{code}: {}", Value::Object(rule.clone()))) };
-    let of = |name: &str| {
-        let parameter = kind.parameters.iter().find(|parameter| parameter.name == name);
-        parameter.zip(rule.get(name)).map(|(parameter, value)| parameter.words(value)).unwrap_or_default()
+    let of = |name: &str| match kind.parameters.iter().find(|parameter| parameter.name == name) {
+        Some(parameter) => match rule.get(name) {
+            Some(value) => parameter.words(value),
+            None => parameter.words(&absent(code, name).into()),
+        },
+        None => String::new(),
     };
     let attack = lower_unless_name(&of("attack_type"));
-    match code {
+    match kind.shown.code {
         "wallarm_mode" => Effect::new(format!("Sets the filtration mode to \"{}\"", lower(&of("mode")))).on_requests(),
         "vpatch" => Effect::new(format!("Blocks {attack}")).when(EXCEPT_OFF),
         "disable_stamp" => Effect::new(format!("Ignores matches of signature {}", of("stamp"))),
         "disable_attack_type" => Effect::new(format!("Ignores {attack}")),
-        "disable_regex" | "ignore_regex" => {
-            Effect::new(format!("Ignores matches of the custom signature in rule {}", of("regex_id")))
-        }
+        "disable_regex" => Effect::new(format!("Ignores matches of the custom signature in rule {}", of("regex_id"))),
         "binary_data" => Effect::new("Allows binary data").when("; only high-confidence matches count"),
         "uploads" => Effect::new(format!("Allows content that is normal for files of type {}", of("file_type"))),
         "profile" => Effect::new(format!("Ignores what is normal in the fields of profile \"{}\"", of("profile"))),
@@ -63,6 +64,11 @@ fn effect(rule: &Map<String, Value>) -> Effect {
             .when(", without ever blocking"),
         "block_reply" => Effect::new(reply_words(rule)).on_requests(),
         "sensitive_data" => Effect::new("Masks the value").when(" before the request is stored"),
+        "overlimit_res_settings" if of("overlimit_time").is_empty() => {
+            Effect::new("Limits inspection as nodes are configured")
+                .on_requests()
+                .when(format!("; on timeout: {}", lower(&of("mode"))))
+        }
         "overlimit_res_settings" => Effect::new(format!("Limits inspection to {} ms", of("overlimit_time")))
             .on_requests()
             .when(format!("; on timeout: {}", lower(&of("mode")))),
@@ -72,18 +78,17 @@ fn effect(rule: &Map<String, Value>) -> Effect {
             Effect::new("Limits GraphQL queries").when(format!("; when exceeded: {}", lower(&of("mode"))))
         }
         "rate_limit" | "brute" | "forced_browsing" | "bola" => {
-            let what = match code {
+            let what = match kind.shown.code {
+                "brute" if rule.contains_key("distinct") => "different values in failed attempts",
                 "rate_limit" => "requests",
                 "brute" => "failed attempts",
                 "forced_browsing" => "requests for what does not exist",
                 _ => "different values",
             };
-            let or = |name: &str| {
-                let given = of(name);
-                if given.is_empty() { usual(code, name).to_owned() } else { given }
-            };
-            let limit = format!("Allows {} {what} in {} s by {}", or("threshold"), or("window"), or("key"));
-            Effect::new(limit).on_requests().when(format!("; when exceeded: {}", lower(&or("reaction"))))
+            let threshold = Some(of("threshold")).filter(|given| !given.is_empty());
+            let threshold = threshold.unwrap_or_else(|| "(no number of)".into());
+            let limit = format!("Allows {threshold} {what} in {} s by {}", of("window"), of("key"));
+            Effect::new(limit).on_requests().when(format!("; when exceeded: {}", lower(&of("reaction"))))
         }
         "session" => Effect::new(format!("Takes {} for the session", of("key"))).on_requests(),
         "parser_state" => {
@@ -101,20 +106,6 @@ fn reply_words(rule: &Map<String, Value>) -> String {
     let own: Vec<&str> = bodies.iter().filter(|(key, _)| rule.contains_key(*key)).map(|(_, name)| *name).collect();
     let status = rule.get("status").map_or_else(|| "403".to_owned(), Value::to_string);
     format!("Replies to blocked clients with status {status} and {}", own.join(" and "))
-}
-
-/// What a node takes where a rule on behaviour does not say.
-fn usual(code: &str, name: &str) -> &'static str {
-    match (name, code) {
-        ("threshold", "brute") => "10",
-        ("threshold", "forced_browsing" | "bola") => "50",
-        ("threshold", _) => "(no number of)",
-        ("window", "brute") => "300",
-        ("window", _) => "60",
-        ("key", _) => "client",
-        ("reaction", "rate_limit" | "brute") => "Block requests above the limit",
-        _ => "Report only",
-    }
 }
 
 /// What a rule does, without the location and requests that it applies to, for lists that show those separately.

@@ -19,6 +19,12 @@ pub enum ParameterType {
     Page,
     /// Header fields, one a line.
     Headers,
+    /// Part of a request whose values are counted.
+    Part,
+    /// Parts of a request by which rules on behaviour count: one or several, with commas.
+    Parts,
+    /// How the answer to a failed attempt is recognised, one a line; may be empty.
+    Failure,
     /// A number.
     Number,
     /// True or false.
@@ -298,7 +304,7 @@ pub const RULE_TYPES: &[RuleType] = &[
             parameter(
                 "size_unit",
                 "Unit",
-                ParameterType::One(&[("mb", "MiB"), ("kb", "KiB"), ("gb", "GiB"), ("b", "bytes")]),
+                ParameterType::One(&[("mb", "MiB"), ("kb", "KiB"), ("gb", "GiB"), ("tb", "TiB"), ("b", "bytes")]),
                 "",
                 "mb",
             ),
@@ -348,10 +354,58 @@ pub const RULE_TYPES: &[RuleType] = &[
     ),
 ];
 
-/// The type called `code`; `ignore_regex` is another name.
+/// A rule that is kept and has no effect here. It can be looked at, limited and deleted, and is not offered for new rules.
+const RESPONSE_HEADER: RuleType = kind(
+    "",
+    (
+        "set_response_header",
+        "Response header (no effect)",
+        "rules",
+        "Kept for other nodes: these nodes do not change responses.",
+    ),
+    None,
+    &[],
+);
+
+/// Other names of types, which policies may use as well.
+const ALIASES: &[(&str, &str)] = &[
+    ("ignore_regex", "disable_regex"),
+    ("enumeration", "bola"),
+    ("bola_counter", "bola"),
+    ("brute_counter", "brute"),
+    ("dirbust_counter", "forced_browsing"),
+];
+
+/// The type called `code`, or of which it is another name.
 pub fn find(code: &str) -> Option<&'static RuleType> {
-    let code = if code == "ignore_regex" { "disable_regex" } else { code };
-    RULE_TYPES.iter().find(|kind| kind.shown.code == code)
+    let code = ALIASES.iter().find(|(other, _)| *other == code).map_or(code, |(_, code)| code);
+    RULE_TYPES.iter().chain(std::iter::once(&RESPONSE_HEADER)).find(|kind| kind.shown.code == code)
+}
+
+/// What a node takes where a rule of type `code` (or of another name for it) does not say; empty where that is nothing, or is
+/// a setting of the node. Defaults of forms may differ: they are what is wise for a new rule.
+pub fn absent(code: &str, name: &str) -> &'static str {
+    let kind = find(code).map_or(code, |kind| kind.shown.code);
+    match (name, kind) {
+        ("threshold", "brute") => "10",
+        ("threshold", "forced_browsing" | "bola") => "50",
+        ("window", "brute") => "300",
+        ("window", "rate_limit" | "forced_browsing" | "bola") => "60",
+        ("burst", _) => "0",
+        ("key", "rate_limit" | "brute" | "forced_browsing" | "bola") => "client",
+        ("reaction", "rate_limit" | "brute") if !code.ends_with("_counter") => "block",
+        ("reaction", _) => "report",
+        ("duration", _) => "600",
+        ("size_unit", _) => "b",
+        ("mode", "overlimit_res_settings") => "monitoring",
+        ("mode", "file_upload_size_limit" | "graphql_detection") => "block",
+        ("max_depth" | "max_value_size_kb" | "max_doc_per_batch", _) => "10",
+        ("max_doc_size_kb", _) => "100",
+        ("max_aliases", _) => "5",
+        ("introspection" | "debug_enabled", _) => "on",
+        ("status", "block_reply") => "403",
+        _ => "",
+    }
 }
 
 /// Types for the choice, by group.
@@ -365,10 +419,10 @@ impl Parameter {
     pub fn field(&self, value: Option<String>, wrong: Option<&str>) -> Field {
         let pairs = |all: &[(&str, &str)]| all.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
         let control = match self.value_type {
-            ParameterType::Text => Control::Code,
+            ParameterType::Text | ParameterType::Part | ParameterType::Parts => Control::Code,
             ParameterType::Pattern => Control::Code,
             ParameterType::Page => Control::Page,
-            ParameterType::Headers => Control::Lines,
+            ParameterType::Headers | ParameterType::Failure => Control::Lines,
             ParameterType::Number => Control::Number,
             ParameterType::Flag => Control::Check,
             ParameterType::One(all) => Control::Select(pairs(all)),
@@ -378,7 +432,15 @@ impl Parameter {
         };
         let field = Field::new(self.name, self.label, control, self.hint).with_error(wrong);
         let field = field.with(value.unwrap_or_else(|| self.default.into()));
-        if matches!(self.value_type, ParameterType::Text | ParameterType::Pattern) { field.required() } else { field }
+        if self.is_required() { field.required() } else { field }
+    }
+
+    fn is_required(&self) -> bool {
+        match self.value_type {
+            ParameterType::Text | ParameterType::Pattern => true,
+            ParameterType::Part | ParameterType::Parts => !self.default.is_empty(),
+            _ => false,
+        }
     }
 
     /// The value for the rule of what was filled in; none where nothing was.
@@ -389,6 +451,9 @@ impl Parameter {
             // Browsers send line ends as CRLF.
             ParameterType::Page => Some(json!(text.replace("\r\n", "\n"))),
             ParameterType::Headers => Some(reply_types::header_fields(text)),
+            ParameterType::Part => Some(abuse_types::part(text)),
+            ParameterType::Parts => Some(abuse_types::parts(text)),
+            ParameterType::Failure => Some(abuse_types::failure(text)),
             // Keep invalid numbers as text: validation of the rule reports them.
             ParameterType::Number => Some(text.parse::<u64>().map_or_else(|_| json!(text), |n| json!(n))),
             _ => Some(json!(text)),
@@ -398,6 +463,10 @@ impl Parameter {
     /// What is filled in for a value of a rule.
     pub fn text(&self, value: &Value) -> String {
         match value {
+            _ if matches!(self.value_type, ParameterType::Part | ParameterType::Parts) => {
+                abuse_types::parts_text(value)
+            }
+            _ if matches!(self.value_type, ParameterType::Failure) => abuse_types::failure_text(value),
             Value::Object(_) => reply_types::header_lines(value),
             Value::Bool(true) => "on".into(),
             Value::Bool(false) | Value::Null => String::new(),
@@ -453,6 +522,8 @@ mod tests {
                 ("parser", _) => "json_doc",
                 ("regex", _) => "^a+$",
                 ("headers", _) => "retry-after: 60",
+                ("failure", _) => "status: 401, 403",
+                ("distinct", "") => "path:1",
                 (_, "") => "1",
                 (_, text) => text,
             };
@@ -478,6 +549,7 @@ mod tests {
     fn every_rule_type_is_in_exactly_one_group() {
         let shown: usize = groups().iter().map(|(_, kinds)| kinds.len()).sum();
         assert_eq!(shown, RULE_TYPES.len());
-        assert!(find("ignore_regex").is_some() && find("set_response_header").is_none());
+        assert!(find("ignore_regex").is_some() && find("nothing").is_none());
+        assert!(RULE_TYPES.iter().all(|kind| !kind.group.is_empty()));
     }
 }

@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 /// Most segments of a path.
 const MAX_SEGMENTS: usize = 40;
 
-/// Why a text is not a path pattern.
+/// Why texts are no host, path or method of a rule.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PathError {
+pub enum ScopeError {
     /// It does not begin with a slash.
     #[error("the path must begin with `/`")]
     NoSlash,
@@ -26,6 +26,23 @@ pub enum PathError {
     /// A segment is empty.
     #[error("the path has an empty segment; remove repeated slashes")]
     EmptySegment,
+    /// The host is an address, a list, or what no request has.
+    #[error("enter the name of one host, without scheme and path, such as shop.example.com")]
+    Host,
+    /// The method is a list, or what no request has.
+    #[error("enter one method, such as POST; for several, make an additional condition: method matches ^(PUT|PATCH)$")]
+    Method,
+}
+
+impl ScopeError {
+    /// The field that is wrong.
+    pub fn field(&self) -> &'static str {
+        match self {
+            ScopeError::Host => "host",
+            ScopeError::Method => "method",
+            _ => "path",
+        }
+    }
 }
 
 /// Host, path and method of the requests that a rule applies to.
@@ -93,14 +110,18 @@ fn word(point: Value, text: &str) -> Option<Value> {
 
 impl RuleScope {
     /// The conditions of a rule.
-    pub fn conditions(&self) -> Result<Vec<Value>, PathError> {
+    pub fn conditions(&self) -> Result<Vec<Value>, ScopeError> {
         let mut out = Vec::new();
         let host = self.host.trim().trim_end_matches('.').to_lowercase();
         if !host.is_empty() && host != "*" {
+            if !is_host(&host) {
+                return Err(ScopeError::Host);
+            }
             out.extend(word(json!(["header", "HOST"]), &host));
         }
         match self.method.trim() {
             "" | "*" => {}
+            method if !is_method(method) => return Err(ScopeError::Method),
             method => out.push(condition("equal", json!(["method"]), &method.to_uppercase())),
         }
         out.extend(path(self.path.trim())?);
@@ -134,28 +155,44 @@ impl RuleScope {
     }
 }
 
+/// Whether a request can have this host. `*` and `?` stand for anything; a port is allowed, and not compared.
+fn is_host(text: &str) -> bool {
+    let port = |port: &str| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let text = text.rsplit_once(':').filter(|(_, after)| port(after)).map_or(text, |(host, _)| host);
+    let address = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']'));
+    match address {
+        Some(address) => address.bytes().all(|byte| byte.is_ascii_hexdigit() || b":.*?".contains(&byte)),
+        None => text.chars().all(|c| c.is_alphanumeric() || "-._*?".contains(c)),
+    }
+}
+
+/// Whether it is one method (RFC 9110, 5.6.2).
+fn is_method(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte))
+}
+
 /// Conditions of a path with `*` for a segment and `**` for any number of them.
-fn path(text: &str) -> Result<Vec<Value>, PathError> {
+fn path(text: &str) -> Result<Vec<Value>, ScopeError> {
     if text.is_empty() || text == "*" || text == "/**" || text == "**" {
         return Ok(Vec::new());
     }
-    let Some(inner) = text.strip_prefix('/') else { return Err(PathError::NoSlash) };
+    let Some(inner) = text.strip_prefix('/') else { return Err(ScopeError::NoSlash) };
     if text.contains('?') {
-        return Err(PathError::Query);
+        return Err(ScopeError::Query);
     }
     let mut segments: Vec<&str> = inner.split('/').collect();
     let last = segments.pop().unwrap_or_default();
     if segments.len() > MAX_SEGMENTS {
-        return Err(PathError::TooManySegments);
+        return Err(ScopeError::TooManySegments);
     }
     let mut out = Vec::new();
     let open = segments.iter().position(|segment| *segment == "**");
     if open.is_some_and(|at| at + 1 < segments.len()) {
-        return Err(PathError::MisplacedWildcard);
+        return Err(ScopeError::MisplacedWildcard);
     }
     for (at, segment) in segments.iter().enumerate().filter(|(_, segment)| **segment != "**") {
         if segment.is_empty() {
-            return Err(PathError::EmptySegment);
+            return Err(ScopeError::EmptySegment);
         }
         out.extend(word(json!(["path", at]), segment));
     }
@@ -326,12 +363,28 @@ mod tests {
     }
 
     #[test]
+    fn hosts_and_methods_that_no_request_has_are_rejected() {
+        for host in ["https://shop.example/x", "shop.example/x", "a.example, b.example", "a b", "::1", "user@h"] {
+            assert_eq!(scope(host, "", "").conditions(), Err(ScopeError::Host), "{host}");
+        }
+        for host in ["shop.example:8443", "[::1]:80", "[2001:db8::1]", "10.0.0.7", "b\u{fc}cher.example", "*.a?", "a_b"]
+        {
+            assert!(scope(host, "", "").conditions().is_ok(), "{host}");
+        }
+        for method in ["GET, POST", "GET POST", "GET|POST("] {
+            assert_eq!(scope("", "", method).conditions(), Err(ScopeError::Method), "{method}");
+        }
+        assert!(scope("", "", "m-search").conditions().is_ok());
+        assert_eq!((ScopeError::Host.field(), ScopeError::NoSlash.field()), ("host", "path"));
+    }
+
+    #[test]
     fn invalid_paths_are_rejected() {
         for (wrong, error) in [
-            ("api", PathError::NoSlash),
-            ("/a//b", PathError::EmptySegment),
-            ("/a?b=1", PathError::Query),
-            ("/**/a/b", PathError::MisplacedWildcard),
+            ("api", ScopeError::NoSlash),
+            ("/a//b", ScopeError::EmptySegment),
+            ("/a?b=1", ScopeError::Query),
+            ("/**/a/b", ScopeError::MisplacedWildcard),
         ] {
             assert_eq!(path(wrong), Err(error), "{wrong}");
         }

@@ -321,6 +321,7 @@ fn group(hit: &Hit) -> BlockedGroup {
         time: i64::try_from(hit.time).unwrap_or(i64::MAX),
         request: format!("{} {}", hit.request.method, hit.request.path),
         matched: finding.map(|f| f.matched.clone()).unwrap_or_default(),
-        exceptable: hit.leg == HitDirection::Request && !hit.findings.is_empty(),
+        exceptable: hit.leg == HitDirection::Request
+            && hit.findings.iter().any(|finding| finding.attack != AttackType::BlockedSource),
     }
 }

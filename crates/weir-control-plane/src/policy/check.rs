@@ -6,9 +6,11 @@ use super::state::{
     PolicyState, RuleEntry,
 };
 use crate::error::{Error, Mistake, Result};
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 use weir_core::detect;
+use weir_core::model::{AnomalyKind, AttackType};
 use weir_core::ruleset::{builtin, similar_name};
 use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
 use weir_protocol::node_api::MAX_POLICY_BYTES;
@@ -62,29 +64,73 @@ pub fn check(state: &PolicyState) -> Result<Vec<Mistake>> {
     notices.extend(
         without.take(MAX_MISTAKES).map(|(entry, why)| Mistake::new(format!("ip_lists/{}/value", entry.id), why)),
     );
-    notices.extend(state.rules.iter().filter_map(misspelt).take(MAX_MISTAKES));
+    notices.extend(state.rules.iter().filter_map(|rule| without_effect(state, rule)).take(MAX_MISTAKES));
     // A rule for all groups is wrong in each of them.
     dedup(&mut wrong);
     dedup(&mut notices);
     if wrong.is_empty() { Ok(notices) } else { Err(Error::Invalid(wrong)) }
 }
 
-/// Names of the signatures and detectors that come with this version.
+/// Name of the finding for a denylisted source.
+pub const DENYLIST: &str = "list.deny";
+/// Why an exception for it does nothing.
+const DENYLISTED: &str = "no effect: exceptions do not let a denylisted source pass; remove the entry of the denylist, or put the \
+                          source on the allowlist";
+
+/// Names of the signatures and detectors that come with this version, of anomalies and of limits.
 static KNOWN_NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let signatures = builtin::ids().iter().cloned();
-    signatures.chain(detect::TABLE.iter().map(|detector| detector.name.to_owned())).collect()
+    let detectors = detect::TABLE.iter().map(|detector| detector.name.to_owned());
+    let anomalies = AnomalyKind::ALL.iter().map(|kind| format!("anomaly.{}", kind.code()));
+    let limits = AttackType::ALL.iter().map(|attack| format!("limit.{}", attack.code()));
+    signatures.chain(detectors).chain(anomalies).chain(limits).collect()
 });
 
-/// What to say of an exception for a signature whose name nothing has, but something else nearly has. Packs and other
-/// versions may have signatures that are not known here: an unknown name alone is no mistake.
-fn misspelt(entry: &RuleEntry) -> Option<Mistake> {
-    let stamp = entry.rule.get("stamp").filter(|_| entry.kind() == "disable_stamp")?.as_str()?;
+/// What to say of an exception that cannot act: what it names is nothing that a node reports, or nothing that an exception lets
+/// pass. A rule pack may have signatures that are not known here.
+fn without_effect(state: &PolicyState, entry: &RuleEntry) -> Option<Mistake> {
+    let text = |key: &str| entry.rule.get(key).and_then(Value::as_str).unwrap_or_default();
+    let (field, says) = match entry.kind() {
+        "disable_stamp" => ("stamp", unknown_stamp(state, text("stamp"))?),
+        "disable_attack_type" if text("attack_type") == AttackType::BlockedSource.code() => {
+            ("attack_type", DENYLISTED.to_owned())
+        }
+        "disable_regex" | "ignore_regex" => {
+            let id = entry.rule.get("regex_id").and_then(Value::as_u64)?;
+            ("regex_id", (!is_custom(state, id)).then(|| format!("no effect: no custom signature is rule {id}"))?)
+        }
+        _ => return None,
+    };
+    Some(Mistake::new(format!("rules/{}/{field}", entry.id), says))
+}
+
+fn unknown_stamp(state: &PolicyState, stamp: &str) -> Option<String> {
+    if stamp == DENYLIST {
+        return Some(DENYLISTED.into());
+    }
+    let rule = |prefix: &str| stamp.strip_prefix(prefix).map(|id| id.parse::<u64>().ok());
+    if let Some(id) = rule("custom.") {
+        let known = id.is_some_and(|id| is_custom(state, id));
+        return (!known).then(|| format!("no effect: no custom signature is called `{stamp}`"));
+    }
+    if let Some(id) = rule("abuse.") {
+        let known = id.is_some_and(|id| state.rules.iter().any(|rule| rule.id == id));
+        return (!known).then(|| format!("no effect: no rule on behaviour is called `{stamp}`"));
+    }
     if KNOWN_NAMES.contains(stamp) {
         return None;
     }
-    let near = similar_name(stamp, KNOWN_NAMES.iter().map(String::as_str))?;
-    let says = format!("no signature of this version is called `{stamp}`: did you mean `{near}`?");
-    Some(Mistake::new(format!("rules/{}/stamp", entry.id), says))
+    match similar_name(stamp, KNOWN_NAMES.iter().map(String::as_str)) {
+        Some(near) => Some(format!("no signature of this version is called `{stamp}`: did you mean `{near}`?")),
+        None if state.rule_packs.is_empty() => Some(format!(
+            "no signature of this version is called `{stamp}`: it acts only where nodes have rules of their own"
+        )),
+        None => None,
+    }
+}
+
+fn is_custom(state: &PolicyState, id: u64) -> bool {
+    state.rules.iter().any(|rule| rule.id == id && ["regex", "experimental_regex"].contains(&rule.kind()))
 }
 
 /// Why a listed value cannot act: nodes get no database from here that would tell of an address what is listed.

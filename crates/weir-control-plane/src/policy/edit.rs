@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap};
 
+/// Why an end is refused.
+const PAST: &str = "the end has passed already: expected a time to come, in seconds since 1970, or none for never";
 /// Listed values that one call adds or removes.
 pub const MAX_BULK: usize = 100_000;
 
@@ -72,6 +74,7 @@ impl App {
     /// Makes a rule.
     pub async fn create_rule(&self, caller: &Caller, new: NewRule) -> Result<Change<RuleEntry>> {
         check_rule(&new)?;
+        self.check_end(&new, None)?;
         let (author, now) = (caller.name(), self.clock.millis());
         let note = format!("rule made: {}", new.rule.get("type").and_then(Value::as_str).unwrap_or("?"));
         self.publish(caller, &note, |state| {
@@ -95,6 +98,7 @@ impl App {
     /// Replaces a rule; its id stays.
     pub async fn change_rule(&self, caller: &Caller, id: u64, new: NewRule) -> Result<Change<RuleEntry>> {
         check_rule(&new)?;
+        self.check_end(&new, Some(id))?;
         let now = self.clock.millis();
         self.publish(caller, &format!("rule {id} changed"), |state| {
             let entry = find(state, id)?;
@@ -130,7 +134,21 @@ impl App {
     /// Says what is wrong with a rule, all of it, without making it; `replaces` is the rule whose place it would take.
     pub async fn check_rule(&self, new: &NewRule, replaces: Option<u64>) -> Result<Vec<Mistake>> {
         check_rule(new)?;
+        self.check_end(new, replaces)?;
         self.policy.try_change(|state| state.put_rule(new, replaces)).await
+    }
+
+    /// Refuses a rule that is over before it acts. One that was over already may be changed.
+    fn check_end(&self, new: &NewRule, replaces: Option<u64>) -> Result<()> {
+        let head = self.policy.head();
+        let before = replaces.and_then(|id| head.state.rule(id)).and_then(|entry| entry.rule.get("expired_at"));
+        match new.rule.get("expired_at") {
+            end if end == before => Ok(()),
+            Some(end) if end.as_u64().is_some_and(|end| end <= self.clock.seconds()) => {
+                Err(Error::invalid("expired_at", PAST))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Lists values.
@@ -139,6 +157,11 @@ impl App {
             return Err(Error::invalid("", format!("{} values; at most {MAX_BULK} are taken at once", new.len())));
         }
         check_ips(&new)?;
+        let is_over = |entry: &NewIpEntry| entry.expired_at.is_some_and(|end| end <= self.clock.seconds());
+        // An import of a list may well hold entries that are over; none that does something is no change that anybody wants.
+        if !new.is_empty() && new.iter().all(is_over) {
+            return Err(Error::invalid("expired_at", PAST));
+        }
         let (author, now) = (caller.name(), self.clock.millis());
         let note = match new.as_slice() {
             [one] => format!("{} on the {} list", one.value, one.list),
@@ -287,6 +310,9 @@ pub(super) fn check_ips(new: &[NewIpEntry]) -> Result<()> {
     for (number, entry) in new.iter().enumerate() {
         if !["allow", "deny", "gray"].contains(&entry.list.as_str()) {
             wrong.push(Mistake::new(format!("{number}/list"), "expected allow, deny or gray"));
+        }
+        if entry.expired_at == Some(0) {
+            wrong.push(Mistake::new(format!("{number}/expired_at"), PAST));
         }
         if entry.value.trim().is_empty() {
             wrong.push(Mistake::new(format!("{number}/value"), "expected a value"));

@@ -2,6 +2,7 @@
 //! carries the confirmation of exactly this difference, which the refusal names.
 
 mod addresses;
+mod behaviour;
 mod modes;
 mod scope;
 
@@ -25,8 +26,8 @@ pub const EVERYWHERE: &str = "everywhere";
 const NO_APPLICATION: i64 = -1;
 /// Bytes up to which a largest body or upload is none: ordinary forms are larger.
 const SMALL_BODY: u64 = 1_024;
-/// Requests that a client may well make one after the other.
-const USUAL_REQUESTS: u64 = 20;
+/// Milliseconds of inspection, at most, that many an ordinary request takes.
+const SHORT_INSPECTION: u64 = 100;
 /// Changes told; more would not be read.
 const MAX_TOLD: usize = 100;
 
@@ -127,9 +128,9 @@ fn exception(entry: &RuleEntry) -> Option<String> {
         "disable_regex" | "ignore_regex" => {
             format!("custom rule {}", entry.rule.get("regex_id").cloned().unwrap_or_default())
         }
-        "binary_data" => "weak matches in binary data".into(),
+        "binary_data" => "what only weakly matches in binary data".into(),
         "uploads" => format!("what files of type {} contain", text(entry, "file_type")),
-        "profile" => format!("what fields of profile {} contain", text(entry, "profile")),
+        "profile" => format!("what profile {} takes for normal", text(entry, "profile")),
         "parser_state" if text(entry, "state") == "disabled" => {
             format!("what parser {} decodes", text(entry, "parser"))
         }
@@ -170,8 +171,15 @@ fn rule(entry: &RuleEntry) -> Option<Danger> {
         "regex" if scope::is_any(text(entry, "regex")) && !at_point => {
             whole(reach.word(), "every value is taken for an attack".into(), false)
         }
+        "regex" if !entry.rule.contains_key("point") && scope::is_ordinary(text(entry, "regex")) => {
+            whole(reach.word(), "what ordinary clients send is taken for an attack".into(), false)
+        }
         "overlimit_res_settings" if text(entry, "mode") == "off" => {
             whole(reach.word(), "what was not inspected is let through".into(), true)
+        }
+        "overlimit_res_settings" if text(entry, "mode") != "blocking" && time_limit(entry) < SHORT_INSPECTION => {
+            let says = format!("what is not inspected within {} ms is let through", time_limit(entry));
+            whole(reach.word(), says, true)
         }
         _ if reach == Reach::Everywhere && !at_point => limit(entry).and_then(|says| whole(reach.word(), says, false)),
         _ => None,
@@ -206,20 +214,16 @@ fn anomalies(before: &PolicyState, after: &PolicyState) -> Vec<Danger> {
     out
 }
 
+/// How long a rule lets requests be inspected, in milliseconds.
+fn time_limit(entry: &RuleEntry) -> u64 {
+    entry.rule.get("overlimit_time").and_then(Value::as_u64).unwrap_or(u64::MAX)
+}
+
 /// A limit that ordinary requests exceed, in words.
 fn limit(entry: &RuleEntry) -> Option<String> {
     let number = |key: &str| entry.rule.get(key).and_then(Value::as_u64);
     let blocks = |codes: &[&str]| codes.contains(&text(entry, "mode"));
     match entry.kind() {
-        // One page of an application is some dozens of requests.
-        "rate_limit" => {
-            let reaction = entry.rule.get("reaction").and_then(Value::as_str).unwrap_or("block");
-            let dry = entry.rule.get("dry_run").and_then(Value::as_bool).unwrap_or(false);
-            let (threshold, window) = (number("threshold")?, number("window").unwrap_or(1).max(1));
-            let few = threshold < USUAL_REQUESTS.min(window);
-            (reaction != "report" && !dry && few)
-                .then(|| format!("clients with more than {threshold} requests in {window} s are blocked"))
-        }
         "graphql_detection" if !blocks(&["off", "monitoring"]) => {
             let limits = ["max_depth", "max_value_size_kb", "max_doc_size_kb", "max_doc_per_batch"];
             let zero = limits.into_iter().find(|key| number(key) == Some(0))?;
@@ -228,9 +232,11 @@ fn limit(entry: &RuleEntry) -> Option<String> {
         "file_upload_size_limit" if !blocks(&["off", "monitoring"]) => {
             let unit = ["b", "kb", "mb", "gb", "tb"].iter().position(|unit| *unit == text(entry, "size_unit"))?;
             let bytes = number("size")?.saturating_mul(1 << (10 * unit));
-            (bytes < SMALL_BODY).then(|| format!("every body of more than {bytes} bytes is blocked"))
+            (bytes < SMALL_BODY).then(|| {
+                format!("every body of more than {bytes} {} is blocked", if bytes == 1 { "byte" } else { "bytes" })
+            })
         }
-        _ => None,
+        _ => behaviour::limit(entry),
     }
 }
 

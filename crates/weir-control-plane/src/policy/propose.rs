@@ -8,8 +8,7 @@ use weir_core::model::point::{OwnedKey, PatternItem};
 use weir_core::model::{AttackType, DecodedHead, PointPath, PointPattern, Tag};
 use weir_core::parse::{facts, message};
 use weir_policy::CustomSignature;
-use weir_protocol::hit::Hit;
-use weir_protocol::hit::HitDirection;
+use weir_protocol::hit::{Hit, HitDirection, HitFinding};
 
 /// Path segments that become conditions; those further down are left open.
 const MAX_SEGMENTS: usize = 20;
@@ -119,6 +118,10 @@ impl Material {
         let message = message::request(raw);
         let facts = facts::facts(&message);
         let subjects = subjects(hit);
+        if subjects.is_empty() && hit.attacks.contains(&AttackType::BlockedSource) {
+            let why = "the source of this request is on the denylist: remove its entry under IP lists, or lift it under Automatic entries";
+            return Err(Error::Conflict(why.into()));
+        }
         if subjects.is_empty() {
             return Err(Error::Conflict("nothing was found in this request that a rule could be about".into()));
         }
@@ -195,7 +198,9 @@ fn subjects(hit: &Hit) -> Vec<Subject> {
         }
     };
     let (decisive, rest): (Vec<_>, Vec<_>) = hit.findings.iter().partition(|finding| finding.decisive);
-    for finding in decisive.into_iter().chain(rest) {
+    // No exception lets a source on the denylist pass, and no patch is needed for it.
+    let about_the_request = |finding: &&&HitFinding| finding.attack != AttackType::BlockedSource;
+    for finding in decisive.iter().chain(&rest).filter(about_the_request) {
         add(finding.attack, Some(finding.rule.clone()), &finding.point);
     }
     for anomaly in &hit.anomalies {

@@ -61,7 +61,7 @@ async fn nodes_that_may_count_apart_are_named_where_a_rule_counts() {
     };
     let (_, aggregation, _) = register(&fixture, "default", "aggregation", None).await;
     beat(&fixture, &aggregation, &[new_id(), new_id()], false).await;
-    let rule = json!({"rule": {"type": "rate_limit", "threshold": 10}});
+    let rule = json!({"rule": {"type": "rate_limit", "threshold": 600}});
     let made = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await;
     assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     assert!(!page().await, "both speak through one aggregation");

@@ -360,9 +360,46 @@ async fn a_signature_whose_name_is_misspelt_is_named() {
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
         made.json()["notices"].to_string()
     };
-    for known in ["sqli.grammar", "ptrav.etc-passwd", "own.pack.of-a-team"] {
+    for known in ["sqli.grammar", "ptrav.etc-passwd", "anomaly.cl_te_conflict", "limit.gql_depth"] {
         assert_eq!(make(known).await, "[]", "{known}");
     }
-    let notices = make("sqli.gramar").await;
-    assert!(notices.contains("called `sqli.gramar`: did you mean `sqli.grammar`?"), "{notices}");
+    for (stamp, says) in [
+        ("sqli.gramar", "called `sqli.gramar`: did you mean `sqli.grammar`?"),
+        ("anomaly.cl_te_conflikt", "did you mean `anomaly.cl_te_conflict`?"),
+        ("own.pack.of-a-team", "it acts only where nodes have rules of their own"),
+        ("custom.77", "no custom signature is called `custom.77`"),
+        ("abuse.77", "no rule on behaviour is called `abuse.77`"),
+        ("list.deny", "exceptions do not let a denylisted source pass"),
+    ] {
+        let notices = make(stamp).await;
+        assert!(notices.contains(says), "{stamp}: {notices}");
+    }
+    // The form says so before anybody relies on the rule.
+    let form = "stamp=sqli.gramar&host=shop.example";
+    let checked = fixture.form(Role::Analyst, "/rules/check/disable_stamp", form).await;
+    let page = String::from_utf8(checked.body).unwrap();
+    assert!(page.contains("did you mean `sqli.grammar`?") && page.contains("See note"), "{page}");
+    assert!(!page.contains(">Valid<"), "{page}");
+}
+
+#[tokio::test]
+async fn what_would_be_over_before_it_acts_is_refused() {
+    let fixture = Fixture::new().await;
+    let post = async |path: &str, body: Value| fixture.as_role(Role::Analyst, "POST", path, &body).await;
+    let rule = |end: u64| json!({"rule": {"type": "vpatch", "attack_type": "sqli", "point": [["get", "q"]], "expired_at": end}});
+    let refused = post("/api/v1/rules", rule(1)).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+    assert!(refused.json().to_string().contains("has passed already"), "{refused:?}");
+    let entry = |value: &str, end: Value| json!({"list": "deny", "value": value, "expired_at": end});
+    for end in [0, 1] {
+        let refused = post("/api/v1/ip-lists", entry("10.0.0.300", end.into())).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+    }
+    // A list with some entries that are over can be taken over.
+    let both = json!([entry("192.0.2.1", Value::Null), entry("192.0.2.2", 1.into())]);
+    assert_eq!(post("/api/v1/ip-lists", both).await.status, StatusCode::CREATED);
+    // One that came to its end can still be changed and switched off.
+    let far = fixture.app.clock.seconds() + 100;
+    let made = post("/api/v1/rules", rule(far)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
 }

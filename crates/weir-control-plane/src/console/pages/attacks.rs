@@ -26,6 +26,7 @@ use axum::extract::Path;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use std::net::IpAddr;
+use weir_core::model::AttackType;
 
 /// Attacks of a page.
 const ATTACKS: u32 = 50;
@@ -288,6 +289,7 @@ pub async fn attack(page: Page, Path(id): Path<String>) -> Result<Response> {
     };
     let last_ip = attack.last_hit.as_ref().map(|hit| hit.ip.as_str()).unwrap_or_default();
     let deny = [("list", "deny"), ("value", last_ip), ("reason", kind.name)];
+    let of_denylist = attack.attack_type == AttackType::BlockedSource;
     html(&AttackPage {
         shell: page.shell(title(kind, Text::new(&attack.host).as_str()), Place::Attacks),
         cwe: attack.attack_type.cwe(),
@@ -296,7 +298,8 @@ pub async fn attack(page: Page, Path(id): Path<String>) -> Result<Response> {
         hits: hits.rows.iter().map(|hit| hit_line(&page, hit)).collect(),
         pager,
         similar: link("/attacks", &[kind.code.into(), term("d", &attack.host)], "30d"),
-        deny: (!last_ip.is_empty()).then(|| href("/lists", &deny)),
+        deny: (!last_ip.is_empty() && !of_denylist).then(|| href("/lists", &deny)),
+        of_denylist,
         attack: row(&page, &attack),
     })
 }

@@ -19,8 +19,8 @@ use crate::policy::version::{Version, number_of};
 use crate::store::{self, StoredHit};
 use axum::extract::Path;
 use axum::response::Response;
-use weir_core::model::PointPath;
 use weir_core::model::point::{OwnedKey, PathItem};
+use weir_core::model::{AttackType, PointPath};
 use weir_protocol::code::{HitAction, HitReason};
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
@@ -78,8 +78,19 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, fac
             .collect(),
         facts,
         deny: (!hit.client.ip.is_empty()).then(|| href("/lists", &deny)),
-        exceptable: hit.leg == HitDirection::Request && !hit.findings.is_empty(),
+        exceptable: hit.leg == HitDirection::Request
+            && hit.findings.iter().any(|finding| finding.attack != AttackType::BlockedSource),
+        listed: listed(page, hit),
     }
+}
+
+/// Where the entry stands that denylists the source of a hit: under IP lists, or among the automatic ones.
+fn listed(page: &Page, hit: &Hit) -> Option<String> {
+    let found = hit.findings.iter().find(|finding| finding.attack == AttackType::BlockedSource)?;
+    let value = found.matched.split_once(" is on the denylist").map_or(hit.client.ip.as_str(), |(value, _)| value);
+    let state = &page.app.policy.head().state;
+    let is_entry = state.ip_lists.iter().any(|entry| entry.list == "deny" && entry.value.eq_ignore_ascii_case(value));
+    Some(if is_entry { href("/lists", &[("list", "deny"), ("q", value)]) } else { "/automatic".into() })
 }
 
 fn belongs(attack: &store::Attack) -> ParentAttack {

@@ -246,15 +246,20 @@ async fn check(page: &Page, kind: &'static RuleType, filled: &RuleDraft, old: Op
     let replaces = old.map(|old| old.id);
     let request = filled.given.raw("test").to_owned();
     let untouched = !filled.given.names("sent") && old.is_none();
-    let (new, wrong) = match filled.rule(kind, old) {
-        Ok(new) => {
-            let wrong = mistakes(page.app.check_rule(&new, replaces).await)?.err().unwrap_or_default();
-            (Some(new), wrong)
-        }
-        Err(wrong) => (None, wrong),
+    let id = replaces.unwrap_or_else(|| page.app.policy.head().state.next_rule);
+    let (new, wrong, notices) = match filled.rule(kind, old) {
+        Ok(new) => match mistakes(page.app.check_rule(&new, replaces).await)? {
+            Ok(notices) => (Some(new), Vec::new(), notices),
+            Err(wrong) => (Some(new), wrong, Vec::new()),
+        },
+        Err(wrong) => (None, wrong, Vec::new()),
     };
+    let own = format!("rules/{id}");
+    let is_own =
+        |one: &&Mistake| one.field.strip_prefix(&own).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     let mut out = RuleCheck {
         mistakes: wrong.iter().map(|one| (Text::new(field(&one.field)), Text::new(&one.message))).collect(),
+        notices: notices.iter().filter(is_own).map(|one| Text::new(&one.message)).collect(),
         dangers: Vec::new(),
         untouched,
         rule: Text::default(),

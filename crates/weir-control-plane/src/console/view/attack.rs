@@ -56,6 +56,8 @@ pub struct AttackPage {
     pub similar: String,
     /// Where the source of the last hit is put on a list; none where it is unknown.
     pub deny: Option<String>,
+    /// Whether a list blocked it: then there is an entry to change, and nothing that a rule could be about.
+    pub of_denylist: bool,
 }
 
 /// What kinds of pages call an attack of this kind.

@@ -82,7 +82,7 @@ pub struct RuleTypes {
 }
 
 /// A condition as filled in.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConditionRow {
     /// `equal`, `iequal`, `regex`, `absent`.
     pub how: String,
@@ -139,6 +139,8 @@ pub struct RuleHistoryText {
 pub struct RuleCheck {
     /// Mistakes: field and what is wrong.
     pub mistakes: Vec<(Text, Text)>,
+    /// What is accepted, and has no or another effect than it says.
+    pub notices: Vec<Text>,
     /// What has to be confirmed before the rule is saved.
     pub dangers: Vec<Text>,
     /// Whether the form was not filled in yet; then no errors are shown.

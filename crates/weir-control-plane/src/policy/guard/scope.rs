@@ -43,6 +43,16 @@ const PROBES_OF: &[(&str, &[&str])] = &[
     ),
 ];
 
+/// Values that requests of most browsers and programs have.
+const ORDINARY: &[&str] = &[
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0.0.0 Safari/537.36",
+    "text/html,application/xhtml+xml,application/xml;q=0.9,image/avif,image/webp,*/*;q=0.8",
+    "gzip, deflate, br",
+    "en-US,en;q=0.9",
+    "keep-alive",
+    "application/json",
+];
+
 /// Which requests a rule is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
@@ -156,6 +166,11 @@ pub fn concerns(entry: &RuleEntry, host: Option<&str>, application: Option<i64>)
 pub fn is_any(regex: &str) -> bool {
     let Ok(regex) = pattern::regex(regex, false) else { return false };
     PROBES.iter().filter(|probe| regex.is_match(probe.as_bytes())).count() > BY_CHANCE
+}
+
+/// Whether a pattern matches what most clients send.
+pub fn is_ordinary(regex: &str) -> bool {
+    pattern::regex(regex, false).is_ok_and(|regex| ORDINARY.iter().any(|value| regex.is_match(value.as_bytes())))
 }
 
 /// The part of a request that the rule is for, within a sentence: ` in [path,0]`; empty for all of it.
