@@ -17,6 +17,7 @@ mod point_words;
 mod reply_types;
 mod routes;
 mod rule_form;
+mod rule_parameters;
 mod rule_text;
 mod rule_types;
 mod scope;

@@ -17,6 +17,7 @@ mod sessions; // sessions that the upstream issued or accepted
 mod share; // counters and entries of all replicas
 mod share_script; // what the server does
 mod share_server; // where it is
+mod share_stream; // how much of an answer is read
 #[cfg(test)]
 mod tests;
 mod trails; // the latest requests of sessions

@@ -23,8 +23,8 @@ const PAUSE: Duration = Duration::from_millis(250);
 const MAX_COUNTERS: usize = 1_000;
 /// Announcements and changes that the server keeps.
 const MAX_STREAM: usize = 20_000;
-/// Announcements and changes read at once.
-const MAX_READ: usize = 2_000;
+/// Announcements and changes read at once, of each.
+const MAX_READ: usize = 1_000;
 /// How often it is checked that the server still has the entries.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -105,13 +105,14 @@ impl Share {
     async fn connected(&mut self, stop: &CancellationToken) -> Result<(), RedisError> {
         let key = self.key("hot");
         let mut connection = self.servers.connect(&key).await?;
-        let sha = in_time(load_script(&mut connection)).await?;
+        let sha = in_time(load_script(&mut connection.connection)).await?;
         self.republish();
         while !stop.is_cancelled() {
             let begun = Instant::now();
             let sent = self.abuse.table().outgoing(MAX_COUNTERS);
             self.changes.extend(self.abuse.entries().take_news());
-            match in_time(self.exchange(&mut connection, &sha, &sent)).await {
+            connection.renew();
+            match in_time(self.exchange(&mut connection.connection, &sha, &sent)).await {
                 Ok(answer) => self.apply(&sent, answer),
                 Err(error) => {
                     sent.iter().for_each(|counter| self.abuse.table().failed(counter));
@@ -122,7 +123,7 @@ impl Share {
             if self.checked.elapsed() > CHECK {
                 self.checked = Instant::now();
                 let asked = redis::cmd("EXISTS").arg(self.key("changes")).to_owned();
-                if !in_time(asked.query_async::<bool>(&mut connection)).await? {
+                if !in_time(asked.query_async::<bool>(&mut connection.connection)).await? {
                     self.republish();
                 }
             }

@@ -4,12 +4,12 @@
 //! All keys share one hash tag, so one server has them all and one connection suffices. It is looked for again at each new
 //! connection, which every failure brings: after a failover or a move of the slot, the next one finds the new server.
 
-use redis::aio::MultiplexedConnection;
-use redis::{
-    Client, ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, TlsCertificates, Value,
-};
+use super::share_stream::Connected;
+use redis::{ConnectionAddr, ConnectionInfo, ErrorKind, IntoConnectionInfo, RedisError, Value};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use rustls::{ClientConfig, RootCertStore};
+use std::sync::Arc;
 use std::time::Duration;
 use thiserror::Error;
 
@@ -45,7 +45,8 @@ impl std::fmt::Debug for ServerSettings {
 /// The way to the server.
 pub(super) struct Servers {
     info: ConnectionInfo,
-    certificates: Option<TlsCertificates>,
+    /// How TLS is spoken; none where it is not.
+    tls: Option<Arc<ClientConfig>>,
     sentinels: Vec<ConnectionInfo>,
     /// Nodes of the cluster, the one that answered last first; none if it is no cluster.
     nodes: Vec<(String, u16)>,
@@ -64,29 +65,15 @@ fn unexpected(what: &'static str) -> RedisError {
 impl Servers {
     /// Checks `settings`; connects to nothing yet.
     pub(super) fn new(settings: &ServerSettings) -> Result<Self, ShareError> {
-        // The library takes the process-wide provider; another one that is there already does as well.
-        let _installed = rustls::crypto::ring::default_provider().install_default();
         let info = settings.url.as_str().into_connection_info().map_err(ShareError)?;
         let sentinels = settings.sentinels.iter().map(|url| url.as_str().into_connection_info());
         let sentinels = sentinels.collect::<Result<Vec<_>, _>>().map_err(ShareError)?;
-        if let Some(pem) = &settings.ca {
-            check_certificates(pem)?;
-        }
-        let certificates = settings.ca.clone().map(|pem| TlsCertificates { client_tls: None, root_cert: Some(pem) });
-        let nodes = if settings.cluster { vec![host(&info)] } else { Vec::new() };
-        let servers = Self { info, certificates, sentinels, nodes };
+        let own = settings.ca.as_deref().map(certificates).transpose()?;
+        let by_tls = |info: &ConnectionInfo| matches!(info.addr(), ConnectionAddr::TcpTls { .. });
         // Mistakes in certificates show now, not at the first connection.
-        servers.client(&servers.info).map_err(ShareError)?;
-        Ok(servers)
-    }
-
-    fn client(&self, info: &ConnectionInfo) -> Result<Client, RedisError> {
-        match (&self.certificates, info.addr()) {
-            (Some(certificates), ConnectionAddr::TcpTls { .. }) => {
-                Client::build_with_tls(info.clone(), certificates.clone())
-            }
-            _ => Client::open(info.clone()),
-        }
+        let tls = std::iter::once(&info).chain(&sentinels).any(by_tls).then(|| tls(own)).transpose()?;
+        let nodes = if settings.cluster { vec![host(&info)] } else { Vec::new() };
+        Ok(Self { info, tls, sentinels, nodes })
     }
 
     /// Where the server at `host` and `port` is reached, with the credentials and TLS of the configured one.
@@ -99,12 +86,12 @@ impl Servers {
         self.info.clone().set_addr(address)
     }
 
-    async fn open(&self, info: &ConnectionInfo) -> Result<MultiplexedConnection, RedisError> {
-        in_time(self.client(info)?.get_multiplexed_async_connection()).await
+    async fn open(&self, info: &ConnectionInfo) -> Result<Connected, RedisError> {
+        in_time(Connected::open(info, self.tls.as_ref())).await
     }
 
     /// Connects to the server that has `key`.
-    pub(super) async fn connect(&mut self, key: &str) -> Result<MultiplexedConnection, RedisError> {
+    pub(super) async fn connect(&mut self, key: &str) -> Result<Connected, RedisError> {
         if !self.sentinels.is_empty() {
             let (host, port) = self.primary().await?;
             return self.open(&self.at(&host, port)).await;
@@ -133,7 +120,7 @@ impl Servers {
     async fn ask_sentinel(&self, at: &ConnectionInfo, name: &str) -> Result<Option<(String, u16)>, RedisError> {
         let mut connection = self.open(at).await?;
         let asked = redis::cmd("SENTINEL").arg("GET-MASTER-ADDR-BY-NAME").arg(name).to_owned();
-        in_time(asked.query_async(&mut connection)).await
+        in_time(asked.query_async(&mut connection.connection)).await
     }
 
     /// The node of the cluster that has the slot of `key`. All nodes that it names are remembered.
@@ -165,20 +152,34 @@ impl Servers {
         let mut connection = self.open(&self.at(&node.0, node.1)).await?;
         let mut pipe = redis::pipe();
         pipe.cmd("CLUSTER").arg("KEYSLOT").arg(key).cmd("CLUSTER").arg("SLOTS");
-        let (slot, ranges): (u16, Vec<Vec<Value>>) = in_time(pipe.query_async(&mut connection)).await?;
+        let (slot, ranges): (u16, Vec<Vec<Value>>) = in_time(pipe.query_async(&mut connection.connection)).await?;
         view(slot, ranges, node)
     }
 }
 
-/// An authority file without certificates would trust no server: each connection would fail.
-fn check_certificates(pem: &[u8]) -> Result<(), ShareError> {
-    let wrong = |what: &'static str| ShareError(RedisError::from((ErrorKind::InvalidClientConfig, what)));
-    let mut count = 0;
-    for certificate in CertificateDer::pem_slice_iter(pem) {
-        certificate.map_err(|_| wrong("ca_file: not a PEM file of certificates"))?;
-        count += 1;
+fn wrong(what: &'static str) -> ShareError {
+    ShareError(RedisError::from((ErrorKind::InvalidClientConfig, what)))
+}
+
+/// The authorities of a PEM file. One without certificates would trust no server: each connection would fail.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, ShareError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let all = all.map_err(|_| wrong("ca_file: not a PEM file of certificates"))?;
+    if all.is_empty() { Err(wrong("ca_file: no certificate in it")) } else { Ok(all) }
+}
+
+/// TLS that trusts `own` authorities or, without any, those of the system.
+fn tls(own: Option<Vec<CertificateDer<'static>>>) -> Result<Arc<ClientConfig>, ShareError> {
+    let mut roots = RootCertStore::empty();
+    let (usable, _) =
+        roots.add_parsable_certificates(own.unwrap_or_else(|| rustls_native_certs::load_native_certs().certs));
+    if usable == 0 {
+        return Err(wrong("no certificate of an authority can be used: the system has none, or ca_file has none"));
     }
-    if count == 0 { Err(wrong("ca_file: no certificate in it")) } else { Ok(()) }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+    let builder = builder.map_err(|_| wrong("TLS is not available"))?;
+    Ok(Arc::new(builder.with_root_certificates(roots).with_no_client_auth()))
 }
 
 /// Owner of a slot, and all nodes.
