@@ -192,16 +192,16 @@ const SHARED_V4: u32 = 100 << 2 | 1;
 /// private networks are by setting.
 fn allowed(address: IpAddr, private: bool) -> Result<(), OutgoingError> {
     let address = match address.to_canonical() {
-        // The same addresses in the well-known prefix of NAT64 (RFC 6052).
-        IpAddr::V6(v6) if v6.segments()[..6] == [0x64, 0xff9b, 0, 0, 0, 0] => {
-            let [.., high, low] = v6.segments();
-            Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)).into()
-        }
-        other => other,
+        IpAddr::V6(v6) => embedded(v6).map_or(IpAddr::V6(v6), IpAddr::V4),
+        v4 => v4,
     };
     let (never, inside) = match address {
         IpAddr::V4(v4) => (
-            v4.is_link_local() || v4.is_unspecified() || v4.is_multicast() || v4.is_broadcast(),
+            v4.is_link_local()
+                || v4.is_unspecified()
+                || v4.is_multicast()
+                || v4.is_broadcast()
+                || METADATA_V4.contains(&v4),
             v4.is_loopback() || v4.is_private() || v4.to_bits() >> 22 == SHARED_V4,
         ),
         IpAddr::V6(v6) => (
@@ -217,6 +217,24 @@ fn allowed(address: IpAddr, private: bool) -> Result<(), OutgoingError> {
     }
     Ok(())
 }
+
+/// The IPv4 address to which an address of IPv6 leads by translation or a tunnel.
+fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
+    let v4 = |high: u16, low: u16| Some(Ipv4Addr::from(u32::from(high) << 16 | u32::from(low)));
+    match address.segments() {
+        // NAT64, by the well-known prefix (RFC 6052) and the one for local use (RFC 8215), and stateless translation (RFC 2765).
+        [0x64, 0xff9b, 0, 0, 0, 0, high, low]
+        | [0x64, 0xff9b, 1, _, _, _, high, low]
+        | [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
+        // 6to4 (RFC 3056).
+        [0x2002, high, low, ..] => v4(high, low),
+        _ => None,
+    }
+}
+
+/// Addresses of metadata services that are not link-local: of Alibaba, Azure and Oracle.
+const METADATA_V4: [Ipv4Addr; 3] =
+    [Ipv4Addr::new(100, 100, 100, 200), Ipv4Addr::new(168, 63, 129, 16), Ipv4Addr::new(192, 0, 0, 192)];
 
 /// Address of a metadata service that is not link-local.
 const METADATA_V6: Ipv6Addr = Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254);
@@ -258,6 +276,13 @@ mod tests {
             ("169.254.169.254", false, false),
             ("::ffff:169.254.169.254", false, false),
             ("64:ff9b::a9fe:a9fe", false, false),
+            ("64:ff9b:1::a9fe:a9fe", false, false),
+            ("::ffff:0:a9fe:a9fe", false, false),
+            ("2002:a9fe:a9fe::1", false, false),
+            ("2002:a00:1::1", true, false),
+            ("2002:cb00:7109::1", true, true),
+            ("100.100.100.200", false, false),
+            ("168.63.129.16", false, false),
             ("fe80::1", false, false),
             ("fd00:ec2::254", false, false),
             ("0.0.0.0", false, false),

@@ -81,7 +81,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let read = axum::extract::Query::<T>::try_from_uri(&parts.uri);
-        read.map(|query| Query(query.0)).map_err(|error| Error::invalid("query", error.body_text()))
+        read.map(|query| Query(query.0)).map_err(|error| {
+            let text = error.body_text();
+            Error::invalid("query", text.strip_prefix("Failed to deserialize query string: ").unwrap_or(&text))
+        })
     }
 }
 

@@ -297,7 +297,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
 }
 
 /// Methods that only ask: whatever answers them is no login (RFC 9110 §9.2.1).
-fn is_safe(method: &[u8]) -> bool {
+pub(super) fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
 }
 

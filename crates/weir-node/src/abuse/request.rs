@@ -1,7 +1,7 @@
 //! The request leg: counts a request under each rule that applies, and finds the limits that it goes over.
 
 use super::carried::Carried;
-use super::counting::Counting;
+use super::counting::{Counting, is_safe};
 use super::parts::Counted;
 use super::sessions::LoggedIn;
 use super::{Abuse, counted_address, values};
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weir_abuse::{Exception, Key, Keys, Listed, Spec};
 use weir_core::model::{DecodedHead, Message};
-use weir_policy::{AbuseExcess, AbuseRule, KeyPart, List, ListHit, MatchedBy, Plan, Policy};
+use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, List, ListHit, MatchedBy, Plan, Policy};
 
 /// Sessions of a source are counted over ten minutes.
 const SESSIONS: Spec = Spec { window_ms: 600_000, limit: u32::MAX, shares: 1 };
@@ -170,7 +170,7 @@ impl Abuse {
         let credential = credential.map_or(0, |value| keys.value(value));
         let (established, logged_in) = self.sessions.known(session);
         let now = self.shared_time(view.now);
-        let sessions = if established {
+        let sessions = if established && !is_attempt(view, rules) {
             self.table.add_value(sessions_key(keys, source), SESSIONS, now, session, None).count
         } else if rules.iter().any(|rule| rule.is_shared_by_sessions()) {
             self.table.peek(sessions_key(keys, source), now).count
@@ -191,6 +191,12 @@ impl Abuse {
         self.entries.except(Exception { rule, key, at: now, until, ..Exception::default() }, now);
         self.table.forget(key.0);
     }
+}
+
+/// Whether a request is an attempt at an account. The session in it is no evidence of another person then: programs that guess
+/// fetch the page of the login before each attempt, and get a session of the upstream with it.
+fn is_attempt(view: &RequestView<'_, '_>, rules: &[&Arc<AbuseRule>]) -> bool {
+    !is_safe(view.message.method) && rules.iter().any(|rule| rule.kind == AbuseKind::Brute)
 }
 
 /// The key of a source.

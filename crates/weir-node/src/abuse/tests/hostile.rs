@@ -71,6 +71,43 @@ fn repeated_names_in_several_parts_do_not_hide_the_one_that_counts() {
 }
 
 #[test]
+fn a_walker_cannot_hide_the_id_behind_what_is_not_read() {
+    let rule = "{id: 8, type: bola, threshold: 20, window: 60, key: [client], distinct: [[post], [json_doc], [hash, id]], \
+                reaction: block}";
+    let node = TestNode::new(Mode::SafeBlocking, rule);
+    let cut = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 9000000\r\n\r\n{\"pad\": \"aaaa";
+    assert_eq!(passed((0..40).map(|_| blocked(&node.ask("198.51.100.9", cut)))), 20);
+    // A body that was read has no id, and nothing to count.
+    let whole = "POST /orders HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n{\"pad\": \"a\"}";
+    assert_eq!(passed((0..40).map(|_| blocked(&node.ask("198.51.100.8", whole)))), 40);
+}
+
+#[test]
+fn sessions_of_the_page_of_a_login_are_no_evidence_of_many_people() {
+    let rule = "{id: 7, type: brute, threshold: 10, window: 60, key: [client], \
+                action: [{type: equal, point: [action_name], value: login}]}, {id: 1, type: session, key: 'cookie:sid'}";
+    let guess = |node: &TestNode, n: usize| {
+        // As programs do that guess: a new session with each page, then the attempt in it.
+        node.issue("198.51.100.7", &format!("fetched-{n}"));
+        node.guess(&format!("user=u{n}"), &format!("fetched-{n}"), WRONG)
+    };
+    let node = answered(rule);
+    assert_eq!(
+        passed((0..200).map(|n| guess(&node, n))),
+        9,
+        "one attempt made the rule learn that its route is answered"
+    );
+    // People of one network use their sessions for more than attempts.
+    let node = answered(rule);
+    let mistaken = |n: usize| {
+        node.issue("198.51.100.7", &format!("person-{n}"));
+        node.get("198.51.100.7", "/products", &format!("person-{n}"));
+        node.guess(&format!("user=p{n}"), &format!("person-{n}"), WRONG)
+    };
+    assert_eq!(passed((0..200).map(mistaken)), 200);
+}
+
+#[test]
 fn one_account_in_many_spellings_is_one_account() {
     let node = answered(GUESS);
     let spellings = ["jose", "JOSE", "jos%c3%a9", "%6aose", "jose%20", "%ef%bd%8aose", "jo%e2%80%8bse", "jose%cc%81"];
