@@ -217,6 +217,33 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("GET /secure/QueryComponent!Default.jspa", "Cookie: JSESSIONID=4F2A; atlassian.xsrf.token=B1", ""),
     ("GET /rest/api/latest/groupuserpicker?query=jane", "Authorization: Bearer a", ""),
     ("PUT /_users/org.couchdb.user:jane", "", r#"{"type":"user","name":"jane","roles":[],"password":"x"}"#),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Content-Type: application/x-www-form-urlencoded\nCookie: wordpress_logged_in_4f2a=jane",
+        "action=get_elementor_template_content&templateID=7",
+    ),
+    ("GET /wp-json/acf/v3/options/options", "Authorization: Basic YTpi", ""),
+    ("POST /wp-json/metform/v1/entries/insert/7", "Content-Type: application/x-www-form-urlencoded", "name=jane"),
+    ("POST /wp-login.php?action=lostpassword", "Content-Type: application/x-www-form-urlencoded", "user_login=jane"),
+    (
+        "POST /",
+        "Content-Type: application/x-www-form-urlencoded",
+        "wpvivid_action=send_to_site&wpvivid_content=MTAwYWJjZGVmZ2hpag",
+    ),
+    ("GET /wp-content/uploads/2026/11/report.pdf", "", ""),
+    ("GET /wp-content/debug.log", "Cookie: wordpress_logged_in_4f2a=jane", ""),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Content-Type: application/x-www-form-urlencoded",
+        "action=qsm_remove_file_fd_question&file_url=/var/www/html/wp-content/uploads/quiz/a.png",
+    ),
+    ("GET /elfinder/php/connector.minimal.php?cmd=open&target=l1_ZG9jcy9yZXBvcnRz", "", ""),
+    ("GET /docpicker/index.html", "", ""),
+    ("POST /api/v4/ci/lint", "PRIVATE-TOKEN: 4f2a", r#"{"content":"include:\n  remote: http://10.0.0.7/a.yml"}"#),
+    ("POST /api/snapshots", "Cookie: grafana_session=4f2a", r#"{"dashboard":{"title":"a"},"expires":60}"#),
+    ("GET /verify.php?id=1&confirm_hash=4f2a9c", "", ""),
+    ("GET /Images/Remote?imageUrl=https://image.example.org/a.jpg", "Authorization: MediaBrowser Token=4f2a", ""),
+    ("GET /esp/cms_changeDeviceContext.esp?device=0123:fw-1", "Cookie: PHPSESSID=4f2a", ""),
 ];
 
 #[test]

@@ -297,3 +297,26 @@ fn source_files_are_far_below_the_work_limit() {
         }
     }
 }
+
+/// What applications send that shows code, or names files and hosts, without running or opening them.
+#[test]
+fn code_that_a_text_shows_passes() {
+    let post = |path: &str, kind: &str, body: &str| {
+        let length = body.len();
+        format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\r\n{body}")
+    };
+    let json = |path: &str, body: &str| post(path, "application/json", body);
+    let requests = [
+        json(
+            "/api/posts",
+            r#"{"content":"My migration:\n\n```\nCREATE FUNCTION total(int) RETURNS int LANGUAGE SQL;\nALTER FUNCTION total(int) COST 5;\nALTER FUNCTION page(int) COST 5;\n```\nIs it safe?"}"#,
+        ),
+        json("/api/tickets", r#"{"body":"Run 'ALTER TABLE orders ADD COLUMN note' before the release."}"#),
+        json("/api/template", r#"{"template":"{{ lights | map(attribute='name') | join(', ') }}"}"#),
+        json("/api/v4/projects/7/uploads", r#"{"content":"<?php\nnamespace Shop;\nrequire 'vendor/autoload.php';\n"}"#),
+        post("/comment", "application/x-www-form-urlencoded", "message=See+the+new+[`Gzip`][]+object+of+the+library"),
+        "GET /api/v4/projects/7/repository/files/config%2Fdatabase.yml?ref=main HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+    ];
+    let wrong: Vec<_> = requests.iter().filter_map(|raw| Some((raw, blocked_by(raw.as_bytes())?))).collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}

@@ -3,6 +3,7 @@
 //! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
 //! `${T(java.lang.Runtime)}`.
 
+mod joined;
 mod request;
 mod smarty;
 
@@ -92,6 +93,7 @@ pub const DETECTOR: Detector = Detector {
             "{% if request.GET.page %}x{% endif %}",
             "{$smarty.config.title}",
             "{{ result.stdout_lines | join(', ') }}",
+            "{{ states.sensor | map(attribute='entity_id') | join(', ') }}",
             "{{ tags|join:' ' }}",
             "{% set total = price * 2 %}",
             "{a, b} and {1, 2}",
@@ -193,7 +195,6 @@ static SANDBOX_ESCAPES: AnyOf = AnyOf::new(&[
     b"t(java",
     b"t(org",
     b"]|join",
-    b")|join",
     b"\\x5f\\x5f",
     b"request.__",
     b"request.application",
@@ -369,7 +370,7 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Evidence> {
         let placeholder = smarty::PLACEHOLDERS.iter().any(|name| object.starts_with(name));
         return (!placeholder).then_some(Evidence::Certain);
     }
-    let reaches = SANDBOX_ESCAPES.is_in(&expression);
+    let reaches = SANDBOX_ESCAPES.is_in(&expression) || joined::hides_a_name(&expression);
     let shell = matches!(open, b"<%" | b"#{") && runs_command(inside);
     if reaches || shell {
         return Some(Evidence::Certain);

@@ -57,6 +57,7 @@ const NAMES: &[(TextField, &[&str])] = &[
             "cdata",
             // Names that content management systems give to the text of a page, a post or a comment.
             "wptextbox1",
+            "wikitext",
             "articletext",
             "introtext",
             "fulltext",

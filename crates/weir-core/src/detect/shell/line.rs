@@ -452,7 +452,12 @@ fn ticked(text: &[u8], at: usize, kind: NameClass, argument: Argument) -> bool {
     let prose_after = after.len() > 1 && after[0] == b' ' && (after[1].is_ascii_alphabetic() || after[1] == b'|');
     let mentioned =
         blank_before && (text[at - 3].is_ascii_alphanumeric() || matches!(text[at - 3], b':' | b',' | b'.' | b'('));
-    let prose = mentioned || prose_after || after.first() == Some(&b'`');
+    // The text of a link in Markdown: ``see [`gzip`][] and [`zip`](https://...)``.
+    let linked = at >= 3
+        && text[at - 2] == b'['
+        && matches!(text[at - 3], b' ' | b'\n' | b'(')
+        && (after.starts_with(b"][") || after.starts_with(b"](http") || after.starts_with(b"]:"));
+    let prose = mentioned || prose_after || linked || after.first() == Some(&b'`');
     !prose && (kind >= NameClass::CommandName || argument >= Argument::Option) && argument != Argument::Text
 }
 

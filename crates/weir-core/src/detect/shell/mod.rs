@@ -98,6 +98,7 @@ pub const DETECTOR: Detector = Detector {
             "fe80::;id",
         ],
         negative: &[
+            "Creates and returns a new [`Gzip`][] object, as [`zip`](https://a.example) does",
             "while true; do you know what I mean?",
             "cats & dogs; id please",
             "sort; top 5>3",

@@ -5,6 +5,7 @@ use super::super::Samples;
 /// Samples of the detector that uses the grammar.
 pub const GRAMMAR_SAMPLES: Samples = Samples {
     positive: &[
+        "x' ALTER TABLE users ADD COLUMN pw varchar(9)--",
         "' or 1=1--",
         "1 or 1=1",
         "' returning secret--",
@@ -120,6 +121,8 @@ pub const GRAMMAR_SAMPLES: Samples = Samples {
         "1 and not strpos((select a from b where id=1),'x')>0",
     ],
     negative: &[
+        r#"Use "CREATE EXTENSION postgis" to load it."#,
+        "Run 'ALTER TABLE orders ADD COLUMN note' before the release",
         "1' UNION SELECT",
         "O'Brien",
         "nplurals=3; plural=(n==1 ? 0 : n%10>=2 && n%10<=4 && (n%100<10 || n%100>=20) ? 1 : 2);",

@@ -56,7 +56,10 @@ pub fn explains(subject: &Subject<'_>) -> Explained {
     let file = || text_field::is_file(subject).then_some(TextField::Code);
     let Some(field) = text_field::of(subject).or_else(file) else { return Explained::Nothing };
     if !begins_statement(text) {
-        return Explained::Nothing;
+        // Statements that a text of several lines shows between its words. Whatever stores such a text has it in quotes, so
+        // only what closes one counts.
+        let shows = matches!(field, TextField::Prose | TextField::Code) && is_document(text);
+        return if shows { Explained::Statements } else { Explained::Nothing };
     }
     let lines = memchr::memchr(b'\n', text).is_some();
     work::count(text.len());

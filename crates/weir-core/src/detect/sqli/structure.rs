@@ -351,7 +351,8 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
                 return None;
             }
             let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
-            (named(object + 1) && !removes_in_a_sentence(code, i, object)).then_some((weight, object + 2))
+            let mentioned = removes_in_a_sentence(code, i, object) || is_quoted_in_a_sentence(code, i, object);
+            (named(object + 1) && !mentioned).then_some((weight, object + 2))
         }
         Word::Insert if next == Some(Word::Into) => {
             let name = code.past_name(i + 2)?;
@@ -400,6 +401,23 @@ fn removes_in_a_sentence(code: &Code<'_>, i: usize, object: usize) -> bool {
         Some(TokenKind::Text | TokenKind::Open) => true,
         _ => false,
     }
+}
+
+/// `Use "create extension postgis" to load it`: a sentence quotes the statement, and goes on behind the quote with a blank
+/// and a word. `object` is the word for what is created; a statement about accounts or programs may go on with a literal.
+fn is_quoted_in_a_sentence(code: &Code<'_>, i: usize, object: usize) -> bool {
+    const OBJECTS: &[&[u8]] = &[b"extension", b"table", b"index", b"column", b"schema"];
+    const MAX_WORDS: usize = 6;
+    let Some(begin) = code.tokens.get(i).map(|token| token.start as usize) else { return false };
+    let [.., before, quote @ (b'"' | b'\'')] = &code.text[..begin] else { return false };
+    if !matches!(before, b' ' | b'\n' | b'(') || !OBJECTS.iter().any(|o| code.bytes(object).eq_ignore_ascii_case(o)) {
+        return false;
+    }
+    let plain = |at: &usize| matches!(code.word(*at), Some(Word::Plain | Word::Object));
+    let end = object + 1 + (object + 1..object + 1 + MAX_WORDS).take_while(plain).count();
+    let behind = code.tokens.get(end).filter(|token| matches!(token.kind, TokenKind::Text | TokenKind::Open));
+    let Some(behind) = behind.map(|token| &code.text[token.start as usize..]) else { return false };
+    matches!(behind, [close, b' ', word, ..] if close == quote && word.is_ascii_alphabetic())
 }
 
 fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
