@@ -86,6 +86,7 @@ fn run_of<'s>(
             }
             let (start, end) = (found.start(), found.end());
             if signature.doc.spares_documents && text_field::is_content(subject, signature.attack, start, end) {
+                set.note_spared();
                 continue;
             }
             hits.push(RuleMatch {

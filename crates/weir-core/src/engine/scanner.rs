@@ -122,6 +122,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
         benign: &'p RefCell<BenignCache>,
         conditions: &'p MeetsConditions<'p>,
     ) -> Self {
+        candidates.begin();
         let (matches, forms, out) = (Vec::new(), Vec::new(), Inspection::default());
         Self {
             ruleset,

@@ -55,9 +55,18 @@ pub fn changed_parts<'b>(before: &[u8], after: &[u8], bump: &'b Bump) -> Option<
 /// How far `at` is from the nearest of `changes`, in bytes: 0 within one or next to it.
 #[inline]
 pub fn distance(changes: &[Span], at: usize) -> usize {
+    let (before, behind) = distances(changes, at);
+    before.min(behind)
+}
+
+/// How far `at` is from the nearest of `changes` before it and behind it, in bytes: 0 within one or next to it.
+#[inline]
+pub fn distances(changes: &[Span], at: usize) -> (usize, usize) {
     let next = changes.partition_point(|part| (part.end as usize) < at);
-    let behind = next.checked_sub(1).map_or(usize::MAX, |last| at - changes[last].end as usize);
-    changes.get(next).map_or(usize::MAX, |part| (part.start as usize).saturating_sub(at)).min(behind)
+    let before = next.checked_sub(1).map_or(usize::MAX, |last| at - changes[last].end as usize);
+    let Some(part) = changes.get(next) else { return (before, usize::MAX) };
+    let behind = (part.start as usize).saturating_sub(at);
+    (if behind == 0 { 0 } else { before }, behind)
 }
 
 /// `changes` of a text of `length` bytes with `around` bytes on each side. What touches is one part.

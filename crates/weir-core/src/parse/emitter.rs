@@ -91,9 +91,9 @@ impl<'a> Emitter<'_, 'a> {
     /// Inspects the values that the running parser has emitted, and forgets them and their points.
     #[cold]
     fn flush(&mut self) -> Result<(), Stop> {
-        let from = self.batch;
-        drain(&mut self.within(None), from)?;
-        self.state.values.truncate(from);
+        let mut at = self.batch;
+        drain(&mut self.within(None), &mut at)?;
+        self.state.values.truncate(self.batch);
         // The points above the current one are older than it.
         self.state.tree.truncate(self.at.index() + 1);
         Ok(())

@@ -117,7 +117,7 @@ pub fn extract_with_buffers<'a>(
     let body = em.state.values.len();
     match parse_body(message, &mut em) {
         Ok(()) => em.finish(body),
-        Err(stop) => em.report(stop, body),
+        Err(stop) => em.report(stop, Some(body)),
     }
     Extracted { tree: state.tree, values: state.values, notes: state.notes }
 }
@@ -132,19 +132,25 @@ impl Emitter<'_, '_> {
 
     /// Parses and visits the values from index `from` on. Reports what the budget did not allow.
     fn finish(&mut self, from: usize) {
-        if let Err(stop) = drain(self, from) {
-            self.report(stop, from);
+        let mut at = from;
+        if let Err(stop) = drain(self, &mut at) {
+            let first = self.state.values.get(from);
+            let visited = at > from && first.is_some_and(|value| !value.covered);
+            self.report(stop, (!visited).then_some(from));
         }
         self.at = PointId::ROOT;
     }
 
-    /// Reports that the values from index `from` on were not all inspected. A limit has been reported where it was met.
-    fn report(&mut self, stop: Stop, from: usize) {
+    /// Reports that a part of the message was not all inspected, and visits value `unvisited`, which holds all of it, as it
+    /// is. A limit has been reported where it was met.
+    fn report(&mut self, stop: Stop, unvisited: Option<usize>) {
         self.at = PointId::ROOT;
         match stop {
             Stop::Work => {
                 self.skip(SkipReason::WorkLimit);
-                self.visit_unparsed(from);
+                if let Some(at) = unvisited {
+                    self.visit_unparsed(at);
+                }
             }
             Stop::Time => self.skip(SkipReason::TimeLimit),
             Stop::Limit => {}
@@ -164,14 +170,14 @@ impl Emitter<'_, '_> {
     }
 }
 
-/// Parses and visits the values from index `from` on, and all that parsers find in them.
-pub(super) fn drain<'a>(em: &mut Emitter<'_, 'a>, from: usize) -> Result<(), Stop> {
-    let mut at = from;
-    while at < em.state.values.len() {
-        em.parse_value(at)?;
-        let value = em.state.values[at];
+/// Parses and visits the values from index `at` on, and all that parsers find in them. `at` is moved past those that were
+/// visited.
+pub(super) fn drain<'a>(em: &mut Emitter<'_, 'a>, at: &mut usize) -> Result<(), Stop> {
+    while *at < em.state.values.len() {
+        em.parse_value(*at)?;
+        let value = em.state.values[*at];
         em.visitor.visit(&value, &em.state.tree)?;
-        at += 1;
+        *at += 1;
     }
     Ok(())
 }

@@ -2,7 +2,8 @@
 
 use super::RequiredClasses;
 use super::pattern::{Anchors, MAX_REACH, Reach};
-use crate::model::changes::{distance, widened};
+use super::prefilter::READ_AROUND;
+use crate::model::changes::{distances, widened};
 use crate::model::{ByteClasses, Span};
 use smallvec::{SmallVec, smallvec};
 use std::ops::Range;
@@ -48,8 +49,8 @@ pub(super) struct Place {
     near: ByteClasses,
     /// The kinds of bytes within the reach of any pattern.
     far: ByteClasses,
-    /// Bytes from there to the nearest part that is to be scanned.
-    from_change: usize,
+    /// Bytes from there to the nearest part that is to be scanned before it, and to the one behind it.
+    from_changes: (usize, usize),
 }
 
 /// The candidates for one text. Reused between texts.
@@ -69,6 +70,8 @@ pub struct CandidateSet {
     changes: Vec<Span>,
     /// Whether all of the text is to be scanned.
     all_changed: bool,
+    /// Whether a match in a text of this message did not count for what is around it.
+    spared: bool,
     /// The kinds of bytes within [`NEAR_BLOCKS`] of each [`CLASSES_BLOCK`] of the text, if it is longer than one window.
     near: Vec<ByteClasses>,
     /// The same within the reach of any pattern.
@@ -94,6 +97,17 @@ impl CandidateSet {
         self.last[window.signature as usize] = SETTLED;
     }
 
+    /// Begins the texts of a message.
+    pub fn begin(&mut self) {
+        self.spared = false;
+    }
+
+    /// Notes that a match did not count for what is within [`READ_AROUND`] bytes. In a later text of the message, which
+    /// differs in parts, it may count: then matches are looked for as far from these parts.
+    pub fn note_spared(&mut self) {
+        self.spared = true;
+    }
+
     /// Empties the set for a text of `length` bytes, of which only `changes` are to be scanned.
     pub(super) fn clear(&mut self, signatures: usize, length: usize, changes: Option<&[Span]>) {
         self.all_changed = changes.is_none();
@@ -115,8 +129,14 @@ impl CandidateSet {
         self.truncated = false;
     }
 
+    /// The parts of the text in which literals are to be looked for, of at most `longest` bytes.
+    pub(super) fn parts_for(&self, longest: usize) -> SmallVec<[Range<usize>; 2]> {
+        let around = if self.spared { READ_AROUND } else { MAX_REACH + LOOK_AROUND };
+        self.parts(around + longest)
+    }
+
     /// The parts of the text that are to be scanned, with `around` bytes on each side.
-    pub(super) fn parts(&self, around: usize) -> SmallVec<[Range<usize>; 2]> {
+    fn parts(&self, around: usize) -> SmallVec<[Range<usize>; 2]> {
         if self.all_changed { smallvec![0..self.length] } else { widened(&self.changes, around, self.length).collect() }
     }
 
@@ -137,28 +157,33 @@ impl CandidateSet {
     #[inline]
     pub(super) fn place(&self, at: usize, classes: ByteClasses) -> Place {
         if self.length <= MAX_WHOLE {
-            return Place { at, near: classes, far: classes, from_change: 0 };
+            return Place { at, near: classes, far: classes, from_changes: (0, 0) };
         }
         let (near, far) = (self.near[at / CLASSES_BLOCK], self.far[at / CLASSES_BLOCK]);
-        let from_change = if self.all_changed { 0 } else { distance(&self.changes, at) };
-        Place { at, near, far, from_change }
+        let from_changes = if self.all_changed { (0, 0) } else { distances(&self.changes, at) };
+        Place { at, near, far, from_changes }
     }
 
     /// Whether a match that has a literal at `place` and goes no further than `reach` from there is possible, and new: it is
-    /// where `anchors` says, has what it `needs`, and what is within `read_around` bytes, or next to it, is to be scanned.
+    /// where `anchors` says, has what it `needs`, and it, or what is next to it, is to be scanned. For a signature that
+    /// `reads_around`, what is within [`READ_AROUND`] bytes counts once such a match was spared.
     #[inline]
     pub(super) fn is_open(
         &self,
         place: &Place,
         reach: Reach,
-        read_around: usize,
+        reads_around: bool,
         needs: &RequiredClasses,
         anchors: Anchors,
     ) -> bool {
         let furthest = reach.before.max(reach.after);
+        let (before, behind) = place.from_changes;
+        let changed = before <= reach.before + LOOK_AROUND
+            || behind <= reach.after + LOOK_AROUND
+            || reads_around && self.spared && before.min(behind) <= READ_AROUND + LOOK_AROUND;
         let around = if furthest <= NEAR_BLOCKS * CLASSES_BLOCK { place.near } else { place.far };
-        needs.satisfied_by(around)
-            && place.from_change <= furthest.max(read_around) + LOOK_AROUND
+        changed
+            && needs.satisfied_by(around)
             && (self.length <= MAX_WHOLE || anchors.allow(place.at, reach, self.length))
     }
 
@@ -312,7 +337,7 @@ mod tests {
         set.note_classes(&[b'x'; 5000]);
         let is_open = |set: &CandidateSet, at, reach| {
             let place = set.place(at, ByteClasses::ALL);
-            set.is_open(&place, either_way(reach), 0, &RequiredClasses::default(), Anchors::default())
+            set.is_open(&place, either_way(reach), false, &RequiredClasses::default(), Anchors::default())
         };
         for (at, open) in [(890, false), (896, true), (1107, true), (1108, false), (3896, true), (4200, false)] {
             assert_eq!(is_open(&set, at, 100), open, "{at}");

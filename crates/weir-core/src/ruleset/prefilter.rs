@@ -125,8 +125,8 @@ struct Wanted {
     anchors: Anchors,
     /// How far a match is followed from the literal, in bytes.
     reach: Reach,
-    /// How many bytes around a match decide whether it counts, besides those of the match.
-    read_around: usize,
+    /// Whether what is around a match decides whether it counts.
+    reads_around: bool,
     /// What else there is beside the literal in a match than the first.
     others: [Beside; MAX_PROBES - 1],
 }
@@ -175,7 +175,7 @@ impl WantedBy {
             needs: literal.needs.clone(),
             anchors: literal.anchors,
             reach: Reach { before: neighbours.before(), after: (length + neighbours.after()).min(MAX_REACH) },
-            read_around: if signature.doc.spares_documents { READ_AROUND } else { 0 },
+            reads_around: signature.doc.spares_documents,
             others: *others,
         });
     }
@@ -264,7 +264,7 @@ impl Literals {
     #[inline]
     fn candidates(&self, text: &[u8], classes: ByteClasses, sets: &[ByteSet], set: &mut CandidateSet) {
         set.note_classes(text);
-        for part in set.parts(READ_AROUND + MAX_LEN) {
+        for part in set.parts_for(MAX_LEN) {
             self.find(text, part, classes, sets, set);
         }
         for candidate in self.unfiltered.iter().filter(|candidate| candidate.needs.satisfied_by(classes)) {
@@ -286,7 +286,7 @@ impl Literals {
             let mut place = None;
             for wanted in wanted_by.at(text, at, sets) {
                 let place = place.get_or_insert_with(|| set.place(at, classes));
-                if set.is_open(place, wanted.reach, wanted.read_around, &wanted.needs, wanted.anchors) {
+                if set.is_open(place, wanted.reach, wanted.reads_around, &wanted.needs, wanted.anchors) {
                     set.add(wanted.signature, at, wanted.reach);
                 }
             }
