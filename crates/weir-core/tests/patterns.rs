@@ -37,7 +37,7 @@ fn text(signature: &Signature, random: &mut Random) -> Vec<u8> {
             text.push(b" =/-.,a1\"\n"[random.below(10)]);
         }
         text.extend((0..random.below(40)).map(|_| b"abcdefg"[random.below(7)]));
-        if random.below(6) == 0 {
+        if random.below(2) == 0 {
             let from = random.below(sample.len());
             text.extend_from_slice(&sample[from..from + 1 + random.below(sample.len() - from)]);
         }
