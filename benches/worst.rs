@@ -486,75 +486,115 @@ impl Random {
     }
 }
 
-/// What the search varies: a head, a unit that is repeated, a tail.
+/// Pieces that texts are made of: [`FRAGMENTS`], then the samples of all signatures.
+struct Pieces(Vec<String>);
+
+impl Pieces {
+    fn new(ruleset: &Ruleset) -> Self {
+        let samples = ruleset.signatures.iter().flat_map(|signature| signature.doc.positive.iter().cloned());
+        Self(FRAGMENTS.iter().map(|&fragment| fragment.to_owned()).chain(samples).collect())
+    }
+
+    /// One of them; a fragment as often as a sample.
+    fn pick(&self, random: &mut Random) -> usize {
+        if random.below(2) == 0 { random.below(FRAGMENTS.len()) } else { random.below(self.0.len()) }
+    }
+
+    fn glue(&self, part: &[usize]) -> String {
+        part.iter().map(|&at| self.0[at].as_str()).collect()
+    }
+
+    /// Up to `bytes` bytes of those of `part` in a random order, letters between some. What repeats itself at equal
+    /// distances leads an automaton through the same few states; this does not.
+    fn mix(&self, part: &[usize], seed: u64, bytes: usize) -> Vec<u8> {
+        const LETTERS: &[u8] = b"abcdef ;/";
+        let (mut random, mut text) = (Random(seed), Vec::with_capacity(bytes));
+        while text.len() < bytes {
+            text.extend_from_slice(self.0[part[random.below(part.len())]].as_bytes());
+            if random.below(5) < 2 {
+                text.extend((0..random.below(12)).map(|_| LETTERS[random.below(LETTERS.len())]));
+            }
+        }
+        text.truncate(bytes);
+        text
+    }
+}
+
+/// What the search varies: a head, a unit that is repeated or whose pieces are mixed, a tail.
 #[derive(Clone)]
 struct Shape {
     parts: [Vec<usize>; 3],
+    /// The seed of the mixture; none for repetition.
+    mixed: Option<u64>,
     place: usize,
     bytes: usize,
 }
 
 impl Shape {
-    fn random(random: &mut Random, bytes: usize) -> Self {
-        let mut part = |most: usize| (0..random.below(most + 1)).map(|_| random.below(FRAGMENTS.len())).collect();
+    /// Most pieces of a unit.
+    const MOST: usize = 16;
+
+    fn random(random: &mut Random, pieces: &Pieces, bytes: usize) -> Self {
+        let mut part = |most: usize| (0..random.below(most + 1)).map(|_| pieces.pick(random)).collect();
         let parts = [part(3), part(4), part(3)];
-        Self { parts, place: random.below(PLACES.len()), bytes }
+        let mixed = (random.below(2) == 0).then(|| Self::seed(random));
+        Self { parts, mixed, place: random.below(PLACES.len()), bytes }
     }
 
-    fn mutate(&self, random: &mut Random) -> Self {
+    fn seed(random: &mut Random) -> u64 {
+        random.below(usize::MAX) as u64 | 1
+    }
+
+    fn mutate(&self, random: &mut Random, pieces: &Pieces) -> Self {
         let mut new = self.clone();
         let part = &mut new.parts[[0, 1, 1, 1, 2][random.below(5)]];
-        let fragment = random.below(FRAGMENTS.len());
-        match (random.below(5), part.len()) {
+        let piece = pieces.pick(random);
+        match (random.below(6), part.len()) {
             (0, 1..) => drop(part.remove(random.below(part.len()))),
             (1, 1..) => {
                 let at = random.below(part.len());
-                part[at] = fragment;
+                part[at] = piece;
             }
-            (2, 1..) if part.len() < 12 => part.extend(part.clone()),
+            (2, 1..) if part.len() < Self::MOST => part.extend(part.clone()),
             (3, _) => new.place = random.below(PLACES.len()),
-            (_, length) if length < 16 => part.insert(random.below(length + 1), fragment),
+            (4, _) => new.mixed = (random.below(3) > 0).then(|| Self::seed(random)),
+            (_, length) if length < Self::MOST => part.insert(random.below(length + 1), piece),
             _ => {}
         }
         new
     }
 
-    fn raw(&self) -> Vec<u8> {
-        let glue = |part: &[usize]| part.iter().map(|&at| FRAGMENTS[at]).collect::<String>().into_bytes();
-        let [head, unit, tail] = [0, 1, 2].map(|at| glue(&self.parts[at]));
-        let middle = if unit.is_empty() {
-            Vec::new()
-        } else {
-            repeated(&unit, self.bytes.saturating_sub(head.len() + tail.len()))
+    fn raw(&self, pieces: &Pieces) -> Vec<u8> {
+        let [head, unit, tail] = [0, 1, 2].map(|at| pieces.glue(&self.parts[at]).into_bytes());
+        let bytes = self.bytes.saturating_sub(head.len() + tail.len());
+        let middle = match self.mixed {
+            _ if unit.is_empty() => Vec::new(),
+            Some(seed) => pieces.mix(&self.parts[1], seed, bytes),
+            None => repeated(&unit, bytes),
         };
         place(self.place, &[head, middle, tail].concat())
     }
 
-    fn name(&self) -> String {
-        let glue = |part: &[usize]| part.iter().map(|&at| FRAGMENTS[at]).collect::<String>();
-        format!(
-            "{:?} + n x {:?} + {:?} in {}",
-            glue(&self.parts[0]),
-            glue(&self.parts[1]),
-            glue(&self.parts[2]),
-            PLACES[self.place]
-        )
+    fn name(&self, pieces: &Pieces) -> String {
+        let [head, unit, tail] = [0, 1, 2].map(|at| pieces.glue(&self.parts[at]));
+        let how = if self.mixed.is_some() { "mixed" } else { "n x" };
+        format!("{} {how} {unit:?} behind {head:?} + {tail:?}", PLACES[self.place])
     }
 }
 
 /// Hill-climbs from random shapes until `end`.
 fn search(ruleset: &Ruleset, scratch: &mut Scratch, end: Instant) -> Vec<(Input, Cost)> {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let (mut random, pieces) = (Random(0x9e37_79b9_7f4a_7c15), Pieces::new(ruleset));
     let mut winners: Vec<(Input, Cost)> = Vec::new();
     while Instant::now() < end {
         let bytes = [512, 2 << 10, 16 << 10, 128 << 10][random.below(4)];
-        let mut best = Shape::random(&mut random, bytes);
-        let raw = best.raw();
+        let mut best = Shape::random(&mut random, &pieces, bytes);
+        let raw = best.raw(&pieces);
         let mut share = measure(&raw, ruleset, scratch, 1).share(raw.len());
         let mut since = 0;
         while since < 60 && Instant::now() < end {
-            let next = best.mutate(&mut random);
-            let raw = next.raw();
+            let next = best.mutate(&mut random, &pieces);
+            let raw = next.raw(&pieces);
             let cost = measure(&raw, ruleset, scratch, 1).share(raw.len());
             since += 1;
             // Twice, so that a disturbance of the machine is no progress.
@@ -564,9 +604,9 @@ fn search(ruleset: &Ruleset, scratch: &mut Scratch, end: Instant) -> Vec<(Input,
         }
         for bytes in [best.bytes, 64 << 10, 1 << 20] {
             let shape = Shape { bytes, ..best.clone() };
-            let raw = shape.raw();
+            let raw = shape.raw(&pieces);
             let cost = measure(&raw, ruleset, scratch, RUNS);
-            winners.push((Input::new(&shape.name(), raw), cost));
+            winners.push((Input::new(&shape.name(&pieces), raw), cost));
         }
         winners.sort_by(|a, b| b.1.share(b.0.bytes()).total_cmp(&a.1.share(a.0.bytes())));
         winners.truncate(15);
