@@ -7,7 +7,7 @@ use weir_core::ruleset::format::Case;
 use weir_core::ruleset::{Signature, builtin, compile};
 
 /// Texts before states are counted: those that every text needs are built by then.
-const WARM_UP: usize = 20;
+const WARM_UP: usize = 60;
 /// Texts for which states are counted.
 const COUNTED: usize = 40;
 /// Bytes of a text.
