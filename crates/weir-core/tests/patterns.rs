@@ -48,7 +48,8 @@ fn text(signature: &Signature, random: &mut Random) -> Vec<u8> {
 /// Takes a byte out of each match in `text`. What is left may match again, but hardly ever does.
 fn without_matches(mut text: Vec<u8>, dfa: &DFA, cache: &mut Cache) -> Vec<u8> {
     let mut from = 0;
-    while let Some(found) = dfa.try_search_fwd(cache, &Input::new(&text).range(from..)).expect("no byte makes it quit") {
+    while let Some(found) = dfa.try_search_fwd(cache, &Input::new(&text).range(from..)).expect("no byte makes it quit")
+    {
         from = found.offset().saturating_sub(1);
         text.remove(from);
     }
