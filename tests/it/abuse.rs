@@ -62,6 +62,26 @@ fn a_limit_holds_for_the_sum_of_two_nodes() {
 }
 
 #[test]
+fn ids_of_a_server_that_was_lost_hide_nothing_of_the_next_one() {
+    let Some(mut redis) = Redis::start(&[]) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let [a, b] = nodes(directory.path(), &redis);
+    exchanged([&a, &b]);
+    // The last id that there can be.
+    for stream in ["hot", "changes"] {
+        let added = redis.command(&format!("XADD weir:{{weir}}:{stream} 18446744073709551615-1 c none"));
+        assert!(added.starts_with('$'), "{added}");
+    }
+    exchanged([&a, &b]);
+    redis.kill();
+    assert!(redis.run(&[]));
+    exchanged([&a, &b]);
+    assert!((0..10).all(|_| passes(&a, "y")));
+    exchanged([&a, &b]);
+    assert!(!passes(&b, "y"), "a node that never saw the key knows it");
+}
+
+#[test]
 fn what_crosses_a_limit_on_two_nodes_is_decided_on_the_other_after_two_exchanges_of_each() {
     let Some(redis) = Redis::start(&[]) else { return };
     let directory = tempfile::tempdir().unwrap();

@@ -25,6 +25,10 @@ const MAX_COUNTERS: usize = 1_000;
 const MAX_STREAM: usize = 20_000;
 /// Announcements and changes read at once, of each.
 const MAX_READ: usize = 1_000;
+/// Ids before the first record of each stream.
+const FROM_THE_START: [&str; 2] = ["0", "0"];
+/// Longest id of a record: two numbers of 64 bits.
+const MAX_ID: usize = 41;
 /// How often it is checked that the server still has the entries.
 const CHECK: Duration = Duration::from_secs(5);
 
@@ -71,7 +75,7 @@ impl Share {
     pub fn new(abuse: Arc<Abuse>, settings: &ShareSettings, counts: AbuseMetrics) -> Result<Self, ShareError> {
         let servers = Servers::new(&settings.server)?;
         let node = uuid::Uuid::new_v4().simple().to_string();
-        let seen = ["0".to_owned(), "0".to_owned()];
+        let seen = FROM_THE_START.map(str::to_owned);
         let prefix = format!("weir:{{{}}}", settings.prefix);
         Ok(Self { abuse, servers, prefix, node, counts, seen, changes: Vec::new(), checked: Instant::now() })
     }
@@ -107,6 +111,8 @@ impl Share {
         let mut connection = self.servers.connect(&key).await?;
         let sha = in_time(load_script(&mut connection.connection)).await?;
         self.republish();
+        // Another server, or the same one restored, may be at other ids; what is read twice changes nothing.
+        self.seen = FROM_THE_START.map(str::to_owned);
         while !stop.is_cancelled() {
             let begun = Instant::now();
             let sent = self.abuse.table().outgoing(MAX_COUNTERS);
@@ -197,6 +203,10 @@ impl Share {
         let streams: Messages = redis::from_redis_value(value)?;
         let hot = self.key("hot");
         let of = |name: &str| usize::from(name != hot);
+        // An id that is none would be asked for in each exchange, and refused by the server that comes next.
+        if !streams.iter().flat_map(|(_, messages)| messages).all(|(id, _)| is_id(id)) {
+            return Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unexpected id of a record")));
+        }
         let flat = streams.into_iter().flat_map(|(name, messages)| {
             let stream = of(&name);
             messages.into_iter().map(move |(id, fields)| (stream, id, fields))
@@ -238,6 +248,26 @@ impl Share {
     }
 }
 
+/// Whether it is the id of a record, such as `1700000000000-0`.
+fn is_id(text: &str) -> bool {
+    let number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.len() <= MAX_ID
+        && text.split_once('-').is_some_and(|(time, number_in_it)| number(time) && number(number_in_it))
+}
+
 async fn load_script(connection: &mut MultiplexedConnection) -> Result<String, RedisError> {
     redis::cmd("SCRIPT").arg("LOAD").arg(SCRIPT).query_async(connection).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_id;
+
+    #[test]
+    fn ids_of_records_are_two_numbers() {
+        assert!(is_id("1700000000000-0") && is_id("18446744073709551615-18446744073709551615"));
+        for none in ["", "-", "1", "1-", "-1", "$", "1-1-1", "z-1", &"1".repeat(60), &format!("{}-1", "1".repeat(60))] {
+            assert!(!is_id(none), "{none}");
+        }
+    }
 }
