@@ -131,7 +131,11 @@ impl RuleDraft {
         };
         vec![
             field("host", "Host", "Empty: any host. * and ? are wildcards."),
-            field("path", "Path", "For example /api/*/users. ** matches any number of segments."),
+            field(
+                "path",
+                "Path",
+                "For example /api/*/users. ** matches any number of segments. Case counts; to ignore it, use additional conditions.",
+            ),
             field("method", "Method", "Empty: any method."),
         ]
     }

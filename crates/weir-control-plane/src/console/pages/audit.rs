@@ -109,8 +109,24 @@ fn words(action: &str) -> &str {
     WORDS.iter().find(|(code, _)| *code == action).map_or(action, |(_, words)| words)
 }
 
+/// Times and authors within a record, which the row itself says.
+const SAID: [&str; 3] = ["created_at", "created_by", "updated_at"];
+
+/// A value without what its row says.
+fn told(value: &Value) -> Value {
+    let mut value = value.clone();
+    if let Value::Object(map) = &mut value {
+        map.retain(|name, _| !SAID.contains(&name.as_str()));
+    }
+    value
+}
+
 /// What differs: members of objects one by one, anything else as a whole.
 fn difference(before: &Value, after: &Value) -> String {
+    differs(&told(before), &told(after))
+}
+
+fn differs(before: &Value, after: &Value) -> String {
     let (Value::Object(old), Value::Object(new)) = (before, after) else {
         return match (before, after) {
             (Value::Null, Value::Null) => String::new(),
@@ -134,6 +150,10 @@ mod tests {
     fn only_differences_are_shown() {
         assert_eq!(difference(&json!({"a": 1, "b": 2}), &json!({"a": 1, "b": 3, "c": "x"})), "b: 2 → 3; c: – → \"x\"");
         assert_eq!(difference(&json!(null), &json!(null)), "");
+        let dated =
+            |at: u64, name: &str| json!({"created_at": 1, "created_by": "user:a", "updated_at": at, "name": name});
+        assert_eq!(difference(&dated(1, "x"), &dated(2, "x")), "");
+        assert_eq!(difference(&json!(null), &dated(1, "x")), r#"{"name":"x"}"#);
         assert_eq!(difference(&json!({"a": 1}), &json!(null)), "was {\"a\":1}");
     }
 }
