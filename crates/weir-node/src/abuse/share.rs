@@ -203,7 +203,7 @@ impl Share {
         let streams: Messages = redis::from_redis_value(value)?;
         let hot = self.key("hot");
         let of = |name: &str| usize::from(name != hot);
-        // An id that is none would be asked for in each exchange, and refused by the server that comes next.
+        // An id that is not one would be sent with each exchange, and the server that comes next would refuse it.
         if !streams.iter().flat_map(|(_, messages)| messages).all(|(id, _)| is_id(id)) {
             return Err(RedisError::from((ErrorKind::UnexpectedReturnType, "unexpected id of a record")));
         }
