@@ -104,6 +104,21 @@ fn query(value: &[u8]) -> Vec<u8> {
     raw
 }
 
+/// `pieces` in a random order up to `bytes`, letters between some. What repeats itself at equal distances leads an automaton
+/// through the same few states; this does not.
+fn mixed(pieces: &[&str], seed: u64, bytes: usize) -> Vec<u8> {
+    const LETTERS: &[u8] = b"abcdef ;/";
+    let (mut random, mut text) = (Random(seed), Vec::with_capacity(bytes));
+    while text.len() < bytes {
+        text.extend_from_slice(pieces[random.below(pieces.len())].as_bytes());
+        if random.below(5) < 2 {
+            text.extend((0..random.below(12)).map(|_| LETTERS[random.below(LETTERS.len())]));
+        }
+    }
+    text.truncate(bytes);
+    text
+}
+
 /// `unit` again and again up to about `bytes`.
 fn repeated(unit: &[u8], bytes: usize) -> Vec<u8> {
     unit.repeat((bytes / unit.len()).max(1))
@@ -126,6 +141,21 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
     encoder.write_all(bytes).expect("memory");
     encoder.finish().expect("memory")
+}
+
+/// Texts in which matches of a pattern begin at distances that do not repeat.
+fn mixtures(out: &mut Vec<Input>) {
+    let sheet: &[&str] =
+        &["<xsl:template match=\"a\">", "<xsl:value-of select=\"b\"/>", "<xsl:apply-templates/>", "</xsl:template>"];
+    let texts: [(&str, &str, &[&str]); 4] = [
+        ("lookups", "application/xml", &["${"]),
+        ("a stylesheet", "application/xml", sheet),
+        ("escapes and lookups", "text/plain", &["%c0%af", "${", "H4sIAAAA"]),
+        ("nested lookups", "application/xml", &["\\{{\\", "${${lower:", "+AHw-"]),
+    ];
+    for (name, media, pieces) in texts {
+        out.push(Input::new(&format!("mixture of {name}, 64 KiB"), body(media, "", &mixed(pieces, 1, 64 << 10))));
+    }
 }
 
 /// Inputs that were found by reading the source or by earlier searches.
@@ -199,6 +229,7 @@ fn known() -> Vec<Input> {
         "four headers of 6 KB with ladders",
         [b"GET / HTTP/1.1\r\nHost: h\r\n".to_vec(), four, b"\r\n".to_vec()].concat(),
     );
+    mixtures(&mut out);
     files(&mut out);
     heads(&mut out);
     compressed(&mut out);
@@ -503,21 +534,6 @@ impl Pieces {
     fn glue(&self, part: &[usize]) -> String {
         part.iter().map(|&at| self.0[at].as_str()).collect()
     }
-
-    /// Up to `bytes` bytes of those of `part` in a random order, letters between some. What repeats itself at equal
-    /// distances leads an automaton through the same few states; this does not.
-    fn mix(&self, part: &[usize], seed: u64, bytes: usize) -> Vec<u8> {
-        const LETTERS: &[u8] = b"abcdef ;/";
-        let (mut random, mut text) = (Random(seed), Vec::with_capacity(bytes));
-        while text.len() < bytes {
-            text.extend_from_slice(self.0[part[random.below(part.len())]].as_bytes());
-            if random.below(5) < 2 {
-                text.extend((0..random.below(12)).map(|_| LETTERS[random.below(LETTERS.len())]));
-            }
-        }
-        text.truncate(bytes);
-        text
-    }
 }
 
 /// What the search varies: a head, a unit that is repeated or whose pieces are mixed, a tail.
@@ -569,7 +585,10 @@ impl Shape {
         let bytes = self.bytes.saturating_sub(head.len() + tail.len());
         let middle = match self.mixed {
             _ if unit.is_empty() => Vec::new(),
-            Some(seed) => pieces.mix(&self.parts[1], seed, bytes),
+            Some(seed) => {
+                let unit: Vec<&str> = self.parts[1].iter().map(|&at| pieces.0[at].as_str()).collect();
+                mixed(&unit, seed, bytes)
+            }
             None => repeated(&unit, bytes),
         };
         place(self.place, &[head, middle, tail].concat())
