@@ -27,6 +27,15 @@ const PASSIVE_NAMES: &[&[u8]] =
 /// Extensions by which a server executes, opens or unpacks a file.
 const ACTIVE_NAMES: &[&[u8]] =
     &[b"php", b"jsp", b"asp", b"ash", b"asm", b"phtml", b"pht", b"phar", b"cf", b"war", b"jar", b"htm", b"cgi", b"pl"];
+/// Media types of pages and programs, which browsers declare for files that are named so.
+const ACTIVE_MEDIA: &[&[u8]] = &[
+    b"text/html",
+    b"application/xhtml+xml",
+    b"application/x-httpd-php",
+    b"application/x-php",
+    b"text/php",
+    b"text/x-php",
+];
 
 /// The line about an upload; `None` if nothing about it is worth one. Takes time linear in the content.
 pub(super) fn line(media: Option<&[u8]>, content: &[u8], name: &[u8]) -> Option<Vec<u8>> {
@@ -41,7 +50,8 @@ pub(super) fn line(media: Option<&[u8]>, content: &[u8], name: &[u8]) -> Option<
         .rsplit(|b| *b == b'.')
         .next()
         .is_some_and(|end| end.len() < lower.len() && ACTIVE_NAMES.iter().any(|active| end.starts_with(active)));
-    if program.is_none() && !is_active {
+    let is_declared = ACTIVE_MEDIA.contains(&&media[..]) && !name.is_empty();
+    if program.is_none() && !is_active && !is_declared {
         return None;
     }
     let kind = program.unwrap_or_else(|| if is_word(content) { "word" } else { "other" });
@@ -107,6 +117,8 @@ mod tests {
             ("image/jpeg", "<?=\u{80}\u{81}", "i.jpg", None),
             ("image/svg+xml", "<?xml version=\"1.0\"?><svg/>", "j.svg", None),
             ("text/plain", "<?php echo 1;", "notes.txt", None),
+            ("text/html", "word", "l.png", Some("text/html word l.png")),
+            ("application/x-httpd-php", "a b", "m.txt%", Some("application/x-httpd-php other m.txt%")),
             ("video/mp2t", "#!/usr/bin/env node", "k.ts", None),
             ("", "word", "php", None),
         ] {
