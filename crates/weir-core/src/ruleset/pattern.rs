@@ -2,10 +2,12 @@
 
 use super::neighbours::Neighbours;
 use regex_automata::meta;
+use regex_automata::util::pool::{Pool, PoolGuard};
 use regex_automata::util::syntax;
 use regex_automata::{Input, Match};
 use regex_syntax::hir::{Hir, HirKind, Look};
 use std::ops::Range;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 
 /// Bytes that one compiled pattern may take.
 const SIZE_LIMIT: usize = 1 << 20;
@@ -14,10 +16,18 @@ pub(super) const GAP: usize = 512;
 /// How far any match is followed from its literal, in bytes.
 pub(super) const MAX_REACH: usize = 1024;
 
+/// Memory of an automaton in bytes, of 2 MiB that it may take, from which on its states are given up after a search.
+const MAX_CACHED: usize = 3 << 19;
+
+/// Makes the memory of the automaton of a pattern for one thread.
+type NewCache = Box<dyn Fn() -> meta::Cache + Send + Sync + UnwindSafe + RefUnwindSafe>;
+
 /// A compiled pattern.
 #[derive(Debug)]
 pub struct Pattern {
     regex: meta::Regex,
+    /// States of the automaton, which searches build when they need them, for each thread.
+    caches: Pool<meta::Cache, NewCache>,
     reach: usize,
     bounded: bool,
     anchors: Anchors,
@@ -82,7 +92,18 @@ impl Pattern {
         let reach = reach(&hir).min(MAX_REACH);
         let bounded = hir.properties().maximum_len().is_some_and(|longest| longest <= reach);
         let anchors = Anchors::of(&hir);
-        Ok(Self { regex, reach, bounded, anchors, edges: Neighbours::of_edges(&hir, anchors) })
+        let new_cache: NewCache = Box::new({
+            let regex = regex.clone();
+            move || regex.create_cache()
+        });
+        Ok(Self {
+            regex,
+            caches: Pool::new(new_cache),
+            reach,
+            bounded,
+            anchors,
+            edges: Neighbours::of_edges(&hir, anchors),
+        })
     }
 
     /// Whether no match is longer than [`Self::reach`].
@@ -107,12 +128,27 @@ impl Pattern {
 
     /// Whether it matches somewhere in `text`.
     pub fn is_match(&self, text: &[u8]) -> bool {
-        self.regex.is_match(text)
+        let mut cache = self.caches.get();
+        let found = self.regex.search_half_with(&mut cache, &Input::new(text).earliest(true));
+        self.tidy(cache);
+        found.is_some()
     }
 
     /// The first match within `window` of `text`. What is around the window counts for `^`, `$` and `\b`.
     pub fn find_in(&self, text: &[u8], window: Range<usize>) -> Option<Match> {
-        self.regex.find(Input::new(text).span(window))
+        let mut cache = self.caches.get();
+        let found = self.regex.search_with(&mut cache, &Input::new(text).span(window));
+        self.tidy(cache);
+        found
+    }
+
+    /// Gives up the states of an automaton whose memory is nearly full. A text that needs new ones all the time fills it, and
+    /// the library then searches later texts without the automaton, at a tenth of its speed: one request would slow down
+    /// others.
+    fn tidy(&self, mut cache: PoolGuard<'_, meta::Cache, NewCache>) {
+        if cache.memory_usage() > MAX_CACHED {
+            cache.reset(&self.regex);
+        }
     }
 }
 
@@ -159,6 +195,26 @@ mod tests {
         assert_eq!(reach("ab{2,9}"), (true, 10));
         assert_eq!(reach("ab*"), (false, 1 + GAP));
         assert_eq!(reach("a.{0,5000}b"), (false, MAX_REACH));
+    }
+
+    #[test]
+    fn a_text_that_fills_the_memory_leaves_it_empty() {
+        let pattern = Pattern::new("<a[^>]{0,300}b=c", Syntax::default()).unwrap();
+        let (mut text, mut number) = (Vec::new(), 1u32);
+        while text.len() < 64 << 10 {
+            // Linear congruential: distances that do not repeat.
+            number = number.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            text.extend_from_slice(b"<a");
+            text.resize(text.len() + (number >> 28) as usize, b'd');
+        }
+        let mut regular = pattern.regex.create_cache();
+        assert_eq!(pattern.regex.search_with(&mut regular, &Input::new(&text)), None);
+        assert!(regular.memory_usage() > MAX_CACHED, "{}", regular.memory_usage());
+        assert_eq!(pattern.find_in(&text, 0..text.len()), None);
+        assert!(pattern.caches.get().memory_usage() < MAX_CACHED / 2);
+        assert!(!pattern.is_match(&text));
+        assert!(pattern.caches.get().memory_usage() < MAX_CACHED / 2);
+        assert!(pattern.is_match(b"<a b=c"));
     }
 
     #[test]
