@@ -5,6 +5,7 @@
 //! Where few hits passed, each of them is judged.
 
 use super::before_after::Judges;
+use super::propose::is_exceptable;
 use super::replay::Judge;
 use super::state::PolicyState;
 use crate::app::App;
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use weir_core::model::{AttackType, PointPath};
-use weir_protocol::hit::{Hit, HitDirection};
+use weir_protocol::hit::Hit;
 
 /// Most hits judged again.
 const MAX_HITS: usize = 10_000;
@@ -321,7 +322,6 @@ fn group(hit: &Hit) -> BlockedGroup {
         time: i64::try_from(hit.time).unwrap_or(i64::MAX),
         request: format!("{} {}", hit.request.method, hit.request.path),
         matched: finding.map(|f| f.matched.clone()).unwrap_or_default(),
-        exceptable: hit.leg == HitDirection::Request
-            && hit.findings.iter().any(|finding| finding.attack != AttackType::BlockedSource),
+        exceptable: is_exceptable(hit),
     }
 }

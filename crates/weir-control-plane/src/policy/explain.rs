@@ -1,6 +1,7 @@
 //! Why a hit is one: the decoding steps from the message to the matched fragment, found by inspecting the stored request
 //! again, and what the rule means.
 
+use super::check::DENYLIST;
 use super::replay::{Judge, Judged};
 use super::state::DEFAULT_GROUP;
 use crate::app::App;
@@ -200,7 +201,7 @@ fn of_code(name: &str) -> Option<RuleDoc> {
         let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code)?;
         return Some(rule_doc(attack_of(*kind), kind.about(), [&[], &[]]));
     }
-    if name == "list.deny" {
+    if name == DENYLIST {
         return Some(rule_doc(AttackType::BlockedSource, "The source of the request is on the denylist.", [&[], &[]]));
     }
     let attack = AttackType::from_code(name.strip_prefix("limit.")?)?;

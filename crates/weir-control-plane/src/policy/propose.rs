@@ -188,6 +188,17 @@ impl Material {
     }
 }
 
+/// Whether an exception can be made from `hit`: something in its request was found. No exception lets a source on the denylist
+/// pass.
+pub fn is_exceptable(hit: &Hit) -> bool {
+    hit.leg == HitDirection::Request && hit.findings.iter().any(is_about_the_request)
+}
+
+/// Whether it is about what the request says, and not about its source.
+fn is_about_the_request(finding: &HitFinding) -> bool {
+    finding.attack != AttackType::BlockedSource
+}
+
 /// Findings, then anomalies that count, then types that have neither.
 fn subjects(hit: &Hit) -> Vec<Subject> {
     let mut out: Vec<Subject> = Vec::new();
@@ -199,8 +210,7 @@ fn subjects(hit: &Hit) -> Vec<Subject> {
     };
     let (decisive, rest): (Vec<_>, Vec<_>) = hit.findings.iter().partition(|finding| finding.decisive);
     // No exception lets a source on the denylist pass, and no patch is needed for it.
-    let about_the_request = |finding: &&&HitFinding| finding.attack != AttackType::BlockedSource;
-    for finding in decisive.iter().chain(&rest).filter(about_the_request) {
+    for finding in decisive.iter().chain(&rest).filter(|finding| is_about_the_request(finding)) {
         add(finding.attack, Some(finding.rule.clone()), &finding.point);
     }
     for anomaly in &hit.anomalies {

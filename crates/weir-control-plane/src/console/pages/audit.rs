@@ -109,24 +109,20 @@ fn words(action: &str) -> &str {
     WORDS.iter().find(|(code, _)| *code == action).map_or(action, |(_, words)| words)
 }
 
-/// Times and authors within a record, which the row itself says.
-const SAID: [&str; 3] = ["created_at", "created_by", "updated_at"];
+/// Members with times and authors, which have columns of their own.
+const METADATA: [&str; 3] = ["created_at", "created_by", "updated_at"];
 
-/// A value without what its row says.
-fn told(value: &Value) -> Value {
+fn without_metadata(value: &Value) -> Value {
     let mut value = value.clone();
     if let Value::Object(map) = &mut value {
-        map.retain(|name, _| !SAID.contains(&name.as_str()));
+        map.retain(|name, _| !METADATA.contains(&name.as_str()));
     }
     value
 }
 
-/// What differs: members of objects one by one, anything else as a whole.
+/// What differs besides [`METADATA`]: members of objects one by one, anything else as a whole.
 fn difference(before: &Value, after: &Value) -> String {
-    differs(&told(before), &told(after))
-}
-
-fn differs(before: &Value, after: &Value) -> String {
+    let (before, after) = (&without_metadata(before), &without_metadata(after));
     let (Value::Object(old), Value::Object(new)) = (before, after) else {
         return match (before, after) {
             (Value::Null, Value::Null) => String::new(),

@@ -15,6 +15,7 @@ use crate::console::view::text::Text;
 use crate::console::view::ui::href;
 use crate::error::{Error, Result};
 use crate::policy::explain::{self, Explained, Explanation};
+use crate::policy::propose::is_exceptable;
 use crate::policy::version::{Version, number_of};
 use crate::store::{self, StoredHit};
 use axum::extract::Path;
@@ -78,13 +79,12 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, fac
             .collect(),
         facts,
         deny: (!hit.client.ip.is_empty()).then(|| href("/lists", &deny)),
-        exceptable: hit.leg == HitDirection::Request
-            && hit.findings.iter().any(|finding| finding.attack != AttackType::BlockedSource),
+        exceptable: is_exceptable(hit),
         listed: listed(page, hit),
     }
 }
 
-/// Where the entry stands that denylists the source of a hit: under IP lists, or among the automatic ones.
+/// Link to the entry that denylists the source of a hit: under IP lists, or among the automatic entries.
 fn listed(page: &Page, hit: &Hit) -> Option<String> {
     let found = hit.findings.iter().find(|finding| finding.attack == AttackType::BlockedSource)?;
     let value = found.matched.split_once(" is on the denylist").map_or(hit.client.ip.as_str(), |(value, _)| value);

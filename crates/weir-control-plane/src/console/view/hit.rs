@@ -120,6 +120,6 @@ pub struct HitPage {
     pub deny: Option<String>,
     /// Whether something can be excepted: findings, not lists or virtual patches.
     pub exceptable: bool,
-    /// Where the entry of the denylist stands that blocked its source.
+    /// Link to the entry of the denylist that blocked its source.
     pub listed: Option<String>,
 }
