@@ -4,6 +4,7 @@
 //! cargo bench --bench overload                # five seconds for each number of connections
 //! cargo bench --bench overload -- 20          # twenty
 //! cargo bench --bench overload -- 5 1000      # callers pause for a second after a refusal, as Retry-After asks
+//! cargo bench --bench overload -- 5 1000 5000 # only with these numbers of connections
 //! ```
 //!
 //! The server has core 0 for itself, the load comes from core 1. Each connection makes one call after the other; one that
@@ -38,38 +39,45 @@ fn main() {
     let seconds = arguments.next().map_or(SECONDS, |a| a.parse().expect("a number of seconds"));
     let pause = arguments.next().map_or(PAUSE, |a| a.parse().expect("a number of milliseconds"));
     let pause = Duration::from_millis(pause);
+    let mut numbers: Vec<usize> = arguments.map(|a| a.parse().expect("a number of connections")).collect();
+    if numbers.is_empty() {
+        numbers.extend(CONNECTIONS);
+    }
     pin_load();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     println!(
-        "| bytes | connections | accepted/s | of the peak | p50 ms | p99 ms | max ms | refused/s | without Retry-After | errors | server CPU | RSS MiB |"
+        "| bytes | connections | accepted/s | of the peak | p50 ms | p99 ms | max ms | refused/s | without Retry-After | errors | user % | system % | RSS MiB |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|---|");
     for bytes in BODIES {
         let server = Server::start("the node", |address| weir(address, &["log.access_log.enabled=false"]));
         let calls = Arc::new(calls_of((64 << 20) / bytes / 16, *bytes));
         // The first round warms the caches of the regex engines.
         runtime.block_on(round(&server, &calls, 32, pause, Duration::from_secs(2)));
-        let rounds: Vec<(usize, Tally, u64, f64)> = CONNECTIONS
+        let rounds: Vec<(usize, Tally, [f64; 2], f64)> = numbers
             .iter()
             .map(|&connections| {
                 let before = server.cpu_ticks();
                 let tally = runtime.block_on(round(&server, &calls, connections, pause, Duration::from_secs(seconds)));
-                let ticks = server.cpu_ticks().iter().sum::<u64>() - before.iter().sum::<u64>();
+                let after = server.cpu_ticks();
                 // Linux reports these times in hundredths of a second.
-                (connections, tally, ticks / seconds, server.resident())
+                let busy = [0, 1].map(|kind| (after[kind] - before[kind]) as f64 / seconds as f64);
+                (connections, tally, busy, server.resident())
             })
             .collect();
         let peak = rounds.iter().map(|(_, tally, ..)| tally.accepted.len()).max().unwrap_or_default();
         for (connections, mut tally, busy, resident) in rounds {
             let (rate, refused) = (tally.accepted.len() as f64 / seconds as f64, tally.refused as f64 / seconds as f64);
             println!(
-                "| {bytes} | {connections} | {rate:.0} | {:.0} % | {:.1} | {:.1} | {:.1} | {refused:.0} | {} | {} | {busy} % | {resident:.0} |",
+                "| {bytes} | {connections} | {rate:.0} | {:.0} % | {:.1} | {:.1} | {:.1} | {refused:.0} | {} | {} | {:.0} | {:.0} | {resident:.0} |",
                 100.0 * tally.accepted.len() as f64 / peak as f64,
                 tally.at(0.5),
                 tally.at(0.99),
                 tally.at(1.0),
                 tally.unexplained,
                 tally.errors,
+                busy[0],
+                busy[1],
             );
             std::io::stdout().flush().expect("standard output");
         }
