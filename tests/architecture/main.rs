@@ -191,6 +191,7 @@ fn may_use_sibling(folder: &str, own: &str, sibling: &str) -> bool {
         "emitter",
         "extract",
         "parser",
+        "rejoin",
         "shown",
         "signature",
         "state",

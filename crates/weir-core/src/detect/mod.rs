@@ -15,6 +15,7 @@ pub mod mass_assignment;
 pub mod nosqli;
 pub mod path;
 pub mod probe;
+mod rejoin;
 pub mod relayed;
 pub mod shell;
 pub mod shown;

@@ -6,7 +6,7 @@
 
 use super::Emitter;
 use crate::model::{AnomalyKind, ByteClasses, Hint, Message, Segment, SkipReason, Stop, Tag, Zone};
-use crate::normalize::percent;
+use crate::normalize::{base64, hex, percent};
 use memchr::memchr;
 use std::borrow::Cow;
 
@@ -14,6 +14,8 @@ use std::borrow::Cow;
 const MAX_SEGMENTS: usize = 256;
 /// A segment of plain letters and digits from this length on may hold an encoding (base64, hex, a token).
 const MAYBE_ENCODED: usize = 20;
+/// Shorter ones from this length on may be text in base64, which few words of a language happen to be.
+const MAYBE_BASE64: usize = 8;
 /// Bytes that a URI must not contain (RFC 3986 §2). Browsers encode them, attack tools often do not.
 const NOT_IN_A_URI: ByteClasses = ByteClasses::HIGH
     .with(ByteClasses::CONTROL)
@@ -136,7 +138,7 @@ fn action<'a>(segment: &'a [u8], index: u32, em: &mut Emitter<'_, 'a>) -> Result
 /// Emits `text` decoded unless it is a plain word, and then the values of its `;` parameters (RFC 3986 §3.3).
 fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
     let classes = ByteClasses::of(text);
-    if classes.within(ByteClasses::TOKEN) && text.len() < MAYBE_ENCODED {
+    if classes.within(ByteClasses::TOKEN) && !may_be_encoded(text) {
         return Ok(());
     }
     em.budget.spend(text.len())?;
@@ -148,6 +150,14 @@ fn piece<'a>(segment: Segment<'a>, text: &'a [u8], em: &mut Emitter<'_, 'a>) -> 
     let result = em.value(text).and_then(|()| parameters(text, em));
     em.leave();
     result
+}
+
+/// Whether letters and digits may hold an encoding.
+fn may_be_encoded(text: &[u8]) -> bool {
+    text.len() >= MAYBE_ENCODED
+        || text.len() >= MAYBE_BASE64
+            && base64::peek(text).is_some_and(|first| hex::is_ascii_text(&first))
+            && base64::decode(text).is_some_and(|decoded| hex::is_ascii_text(&decoded))
 }
 
 /// The values of `;name=value` parameters of a segment.

@@ -174,8 +174,27 @@ fn glob(line: &[u8]) -> Option<Evidence> {
     let root = matches!(first, b"bin" | b"usr" | b"sbin" | b"opt" | b"etc")
         || wild(first) && first.len() <= 12 && ROOTS.iter().any(|root| matches(first, root));
     let questions = word.iter().filter(|b| matches!(b, b'?' | b'[')).count();
-    ((2..=5).contains(&count) && root && questions > 0 && word[1..].split(|b| *b == b'/').all(fits))
-        .then_some(Evidence::Glob)
+    let is_program = (2..=5).contains(&count) && root && questions > 0 && word[1..].split(|b| *b == b'/').all(fits);
+    (is_program || hides_secret(word)).then_some(Evidence::Glob)
+}
+
+/// Files that attacks read, as the segments of their paths.
+const SECRETS: &[&[&[u8]]] =
+    &[&[b"etc", b"passwd"], &[b"etc", b"shadow"], &[b"etc", b"hosts"], &[b"proc", b"self", b"environ"]];
+
+/// Whether a path stands for a file that attacks read, by wildcards from its first directory on: `/e*c/*asswd`. Patterns of
+/// documents name that directory, or everything.
+pub fn hides_secret(word: &[u8]) -> bool {
+    const MAX_PATTERN: usize = 64;
+    let Some(path) = word.strip_prefix(b"/").filter(|path| path.len() <= MAX_PATTERN) else { return false };
+    let is_wild = |part: &[u8]| part.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
+    let first = path.split(|b| *b == b'/').next().unwrap_or_default();
+    let named = path.iter().filter(|b| b.is_ascii_alphanumeric()).count();
+    let stands_for = |secret: &&[&[u8]]| {
+        let mut parts = path.split(|b| *b == b'/').filter(|part| !part.is_empty());
+        secret.iter().all(|name| parts.next().is_some_and(|part| matches(part, name))) && parts.next().is_none()
+    };
+    named >= 2 && is_wild(first) && SECRETS.iter().any(stands_for)
 }
 
 /// Directories at the root that hold programs, or files that attacks read.

@@ -395,7 +395,8 @@ fn may_be_unknown(text: &[u8], end: usize, boundary: Boundary, path: &[u8]) -> b
 /// Whether a value that begins with wildcards has enough of them to be no path of a document.
 fn is_glob_alone(line: &[u8]) -> bool {
     let word = line.split(|b| *b == b' ').next().unwrap_or_default();
-    word.iter().filter(|b| matches!(b, b'?' | b'[')).count() > 1
+    line.split(|b| *b == b' ').take(3).any(grammar::hides_secret)
+        || word.iter().filter(|b| matches!(b, b'?' | b'[')).count() > 1
         || word.starts_with(b"/bin/")
         || word.starts_with(b"/usr/bin/")
 }

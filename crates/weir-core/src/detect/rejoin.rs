@@ -1,7 +1,7 @@
-//! Keywords that a value splits by something an application removes before it makes the statement: invisible characters,
-//! control bytes, tags, comments (`un<b>ion`, `sel/**/ect`).
+//! Words that a value splits by something an application removes before it uses them: invisible characters, control bytes,
+//! tags, comments (`un<b>ion`, `sel/**/ect`, `o<b>nload=alert<b>(1)`).
 
-use super::super::work;
+use super::work;
 
 /// Longest tag or comment that is removed.
 const MAX_REMOVED: usize = 48;
@@ -65,9 +65,10 @@ fn removed(text: &[u8], at: usize) -> Option<usize> {
     };
     let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphabetic);
     let before = at.checked_sub(1).and_then(|i| text.get(i));
-    // What follows may split the word once more.
+    // What follows may split the word once more, or be the arguments of a call.
     let next = rest.get(len);
-    (letter(before) && (letter(next) || next.is_some_and(|b| begins(*b)))).then_some(len)
+    let call = *rest.first()? == b'<' && matches!(next, Some(b'(' | b'`'));
+    (letter(before) && (letter(next) || call || next.is_some_and(|b| begins(*b)))).then_some(len)
 }
 
 #[cfg(test)]
@@ -82,6 +83,7 @@ mod tests {
             ("uni/**/on sel/*a*/ect", "union select"),
             ("se\u{200b}lect", "select"),
             ("sel\0ect", "select"),
+            ("o<x>nfocus=alert<x>(1)", "onfocus=alert(1)"),
             ("%u%n%i%o%n %s%e%l%e%c%t", "%union %select"),
         ] {
             assert_eq!(run(from.as_bytes()).as_deref(), Some(to.as_bytes()), "{from}");
