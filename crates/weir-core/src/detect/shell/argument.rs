@@ -3,6 +3,7 @@
 use super::super::any_of::AnyOf;
 use super::super::work;
 use super::MAX_LINE;
+use super::wildcard::hides_secret;
 
 /// What follows a command's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -47,7 +48,8 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     if blanks > 0 {
         let head = words(text, TARGET_WORDS).to_ascii_lowercase();
         work::count(2 * head.len());
-        if TARGETS.is_in(&head) {
+        let is_word_end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'+' | b';' | b'|' | b'&' | b'\'' | b'"');
+        if TARGETS.is_in(&head) || head.split(is_word_end).any(hides_secret) {
             return Argument::Target;
         }
     }

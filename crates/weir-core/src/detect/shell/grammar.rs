@@ -5,6 +5,7 @@ use super::super::work;
 use super::MAX_LINE;
 use super::commands;
 use super::line::{Evidence, program};
+use super::wildcard::{hides_secret, is_wild, matches};
 
 /// Evidence in the construct at the beginning of `line`; `before` is the text before it, of which a variable may come.
 pub fn construct(line: &[u8], before: &[u8]) -> Option<Evidence> {
@@ -165,36 +166,16 @@ fn glob(line: &[u8]) -> Option<Evidence> {
         .count();
     let word = &line[..len];
     work::count(len);
-    let wild = |part: &[u8]| part.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
     let fits =
         |part: &[u8]| part.len() <= 24 && part.iter().all(|b| b.is_ascii_alphanumeric() || b"?*[]-._^!".contains(b));
     let mut parts = word[1..].split(|b| *b == b'/');
     let count = parts.clone().count();
     let first = parts.next()?;
     let root = matches!(first, b"bin" | b"usr" | b"sbin" | b"opt" | b"etc")
-        || wild(first) && first.len() <= 12 && ROOTS.iter().any(|root| matches(first, root));
+        || is_wild(first) && first.len() <= 12 && ROOTS.iter().any(|root| matches(first, root));
     let questions = word.iter().filter(|b| matches!(b, b'?' | b'[')).count();
     let is_program = (2..=5).contains(&count) && root && questions > 0 && word[1..].split(|b| *b == b'/').all(fits);
     (is_program || hides_secret(word)).then_some(Evidence::Glob)
-}
-
-/// Files that attacks read, as the segments of their paths.
-const SECRETS: &[&[&[u8]]] =
-    &[&[b"etc", b"passwd"], &[b"etc", b"shadow"], &[b"etc", b"hosts"], &[b"proc", b"self", b"environ"]];
-
-/// Whether a path stands for a file that attacks read, by wildcards from its first directory on: `/e*c/*asswd`. Patterns of
-/// documents name that directory, or everything.
-pub fn hides_secret(word: &[u8]) -> bool {
-    const MAX_PATTERN: usize = 64;
-    let Some(path) = word.strip_prefix(b"/").filter(|path| path.len() <= MAX_PATTERN) else { return false };
-    let is_wild = |part: &[u8]| part.iter().any(|b| matches!(b, b'?' | b'*' | b'['));
-    let first = path.split(|b| *b == b'/').next().unwrap_or_default();
-    let named = path.iter().filter(|b| b.is_ascii_alphanumeric()).count();
-    let stands_for = |secret: &&[&[u8]]| {
-        let mut parts = path.split(|b| *b == b'/').filter(|part| !part.is_empty());
-        secret.iter().all(|name| parts.next().is_some_and(|part| matches(part, name))) && parts.next().is_none()
-    };
-    named >= 2 && is_wild(first) && SECRETS.iter().any(stands_for)
 }
 
 /// Directories at the root that hold programs, or files that attacks read.
@@ -202,33 +183,6 @@ const ROOTS: &[&[u8]] = &[
     b"bin", b"usr", b"sbin", b"opt", b"etc", b"dev", b"tmp", b"var", b"proc", b"home", b"root", b"srv", b"lib",
     b"lib64",
 ];
-
-/// Whether the wildcards of `pattern` match `name`. A set in brackets matches any letter.
-fn matches(pattern: &[u8], name: &[u8]) -> bool {
-    let (mut p, mut n) = (0, 0);
-    let mut star = None;
-    while n < name.len() {
-        work::count(1);
-        let (letter, len) = match pattern.get(p) {
-            Some(b'[') => (true, memchr::memchr(b']', &pattern[p..]).map_or(1, |end| end + 1)),
-            Some(b'?') => (true, 1),
-            Some(b) => (*b == name[n], 1),
-            None => (false, 0),
-        };
-        if pattern.get(p) == Some(&b'*') {
-            star = Some((p, n));
-            p += 1;
-        } else if letter {
-            (p, n) = (p + len, n + 1);
-        } else if let Some((at, from)) = star {
-            star = Some((at, from + 1));
-            (p, n) = (at + 1, from + 1);
-        } else {
-            return false;
-        }
-    }
-    pattern[p..].iter().all(|b| *b == b'*')
-}
 
 /// The command interpreter or a program by a variable of Windows: `%COMSPEC% /c`, `%windir%\x`.
 fn windows_variable(line: &[u8]) -> Option<Evidence> {

@@ -10,6 +10,7 @@ mod grammar;
 mod line;
 mod place;
 mod separator;
+mod wildcard;
 mod wrapper;
 
 use super::text_field::{self, TextField};
@@ -99,6 +100,8 @@ pub const DETECTOR: Detector = Detector {
             ";+$u+cat+/etc$u/passwd+\\#",
             "/???/c?t+/???/??ss??",
             "/e*c/*asswd",
+            "cat /e??/pa???d",
+            "cat+/e??/pa???d",
         ],
         negative: &[
             "Creates and returns a new [`Gzip`][] object, as [`zip`](https://a.example) does",
@@ -210,11 +213,7 @@ fn find_behind_plus(subject: &Subject<'_>) -> Option<Match> {
     }
     let all = subject.bytes;
     // Without a separator, only the value itself can be a line.
-    let text = match may_separate(subject.classes) {
-        true => all,
-        false if all.starts_with(b"/") => &all[..all.len().min(MAX_LINE)],
-        false => return None,
-    };
+    let text = if may_separate(subject.classes) { all } else { &all[..all.len().min(MAX_LINE)] };
     work::count(text.len());
     let spaced: Vec<u8> = text.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
     let clean = noise::run(&spaced);
@@ -368,7 +367,7 @@ impl<'t> Scan<'t> {
     /// Whether a line of wildcards stands for a file that attacks read: `/???/c?t /???/p?ss??`.
     fn hides_secret(&self, found: &Found) -> bool {
         found.evidence == Evidence::Glob
-            && self.text[found.start..found.line_end].split(|b| *b == b' ').take(3).any(grammar::hides_secret)
+            && self.text[found.start..found.line_end].split(|b| *b == b' ').take(3).any(wildcard::hides_secret)
     }
 
     /// Whether a command is on the first line of a document, which is neither a script nor a sentence.
