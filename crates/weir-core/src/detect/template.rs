@@ -3,6 +3,7 @@
 //! Users who write about templates write `{{name}}` and `${price}`. They do not write `{{7*7}}`, `{{''.__class__}}` and
 //! `${T(java.lang.Runtime)}`.
 
+mod item;
 mod joined;
 mod request;
 mod smarty;
@@ -305,6 +306,9 @@ fn find(text: &[u8], document: bool, pays: &work::Pays<'_>) -> Option<Match> {
         }
         fuel -= until - begin;
         let Some(evidence) = classify(open, &text[begin..until], document) else { continue };
+        if item::is_shown(&text[begin..until], text.len() - (end - start)) {
+            continue;
+        }
         if evidence == Evidence::Certain || !document || stands_alone(text, start, end) {
             return Some(Match { confidence: Confidence::High, start, end });
         }

@@ -93,7 +93,10 @@ fn grammar(subject: &Subject<'_>) -> Option<Match> {
     if found.weight >= DOUBT {
         match script::explains(subject) {
             script::Explained::Nothing => {}
-            script::Explained::Statements => found = weigh(subject.bytes, subject.classes, false, &spend),
+            script::Explained::Statements => {
+                let apart = script::without_quoted_statements(subject.bytes);
+                found = weigh(apart.as_deref().unwrap_or(subject.bytes), subject.classes, false, &spend);
+            }
             script::Explained::All => found = BestMatch::default(),
         }
     }
@@ -130,12 +133,32 @@ fn assess(text: &[u8], classes: ByteClasses, spend: &Spend<'_>) -> BestMatch {
 
 /// The result of `libinjectionrs` on values about which the grammar is not certain.
 fn library(subject: &Subject<'_>) -> Option<Match> {
-    if !subject.memo.sql_in_doubt.get() || subject.bytes.len() > MAX_LIBRARY {
+    if !subject.memo.sql_in_doubt.get() || subject.bytes.len() > MAX_LIBRARY || is_formula(subject.bytes) {
         return None;
     }
     work::count(LIBRARY_BYTES * subject.bytes.len());
     let yes = libinjectionrs::detect_sqli(subject.bytes).is_injection();
     yes.then_some(Match { confidence: Confidence::Medium, start: 0, end: subject.bytes.len() })
+}
+
+/// Whether a value is a formula of a spreadsheet that computes with cells: `=IF(A1>10,B1,"")`. The names of its functions
+/// are those of SQL, so that the library takes it for code.
+fn is_formula(text: &[u8]) -> bool {
+    const MAX_NAME: usize = 16;
+    let Some(rest) = text.trim_ascii().strip_prefix(b"=") else { return false };
+    let name = rest.iter().take(MAX_NAME).take_while(|b| b.is_ascii_uppercase() || **b == b'.').count();
+    work::count(text.len());
+    name >= 2
+        && rest.get(name) == Some(&b'(')
+        && rest.split(|b| !(b.is_ascii_alphanumeric() || *b == b'$')).any(is_cell)
+}
+
+/// Whether a word names a cell: `A1`, `$AB$12`.
+fn is_cell(word: &[u8]) -> bool {
+    let column = word.strip_prefix(b"$").unwrap_or(word);
+    let letters = column.iter().take_while(|b| b.is_ascii_uppercase()).count();
+    let row = column[letters..].strip_prefix(b"$").unwrap_or(&column[letters..]);
+    (1..=3).contains(&letters) && (1..=7).contains(&row.len()) && row.iter().all(u8::is_ascii_digit)
 }
 
 /// The structure of greatest weight in a value.

@@ -77,6 +77,53 @@ pub fn explains(subject: &Subject<'_>) -> Explained {
     }
 }
 
+/// Most bytes of a statement that code quotes.
+const MAX_QUOTED: usize = 4096;
+
+/// The text with blanks in the place of statements that source code quotes: `run('SELECT a FROM t', x)`. `None` if it quotes
+/// none. In such a place, a quote opens what the same line closes; what breaks out of a literal has the first quote behind
+/// other text, and comments out what follows.
+pub fn without_quoted_statements(text: &[u8]) -> Option<Vec<u8>> {
+    let mut apart: Option<Vec<u8>> = None;
+    let mut at = 0;
+    work::count(text.len());
+    while let Some(found) = text[at..].iter().position(|b| matches!(b, b'\'' | b'"')) {
+        let open = at + found;
+        at = match quoted_statement(text, open) {
+            Some(end) => {
+                apart.get_or_insert_with(|| text.to_vec())[open..end].fill(b' ');
+                end
+            }
+            None => open + 1,
+        };
+    }
+    apart
+}
+
+/// Where the statement ends that source code quotes from `open` on, with its quote.
+fn quoted_statement(text: &[u8], open: usize) -> Option<usize> {
+    const PREFIXES: &[u8] = b"fFrRbBuUnN";
+    let blank = |b: &u8| matches!(b, b' ' | b'\t');
+    let quote = text[open];
+    let head = &text[open.saturating_sub(MAX_INDENT)..open];
+    let prefix = head.iter().rev().take(2).take_while(|b| PREFIXES.contains(b)).count();
+    let before = head[..head.len() - prefix].iter().rev().find(|b| !blank(b))?;
+    if !matches!(before, b'(' | b'=' | b',' | b'[' | b'+' | b':') {
+        return None;
+    }
+    let inside = &text[open + 1..text.len().min(open + 1 + MAX_QUOTED)];
+    let end = inside.iter().position(|b| *b == quote || *b == b'\n').filter(|&end| inside[end] == quote)?;
+    work::count(end);
+    let statement = &inside[..end];
+    let after = text[open + 2 + end..].iter().take(MAX_INDENT).find(|b| !blank(b));
+    let goes_on =
+        after.is_none_or(|b| matches!(b, b')' | b',' | b';' | b'+' | b'%' | b'.' | b']' | b'}' | b'\r' | b'\n'));
+    (goes_on && begins_statement(statement) && !holds_comment(statement)).then_some(open + 2 + end)
+}
+
+/// Blanks looked at before and behind a text that code quotes.
+const MAX_INDENT: usize = 64;
+
 /// Whether a script ends outside of the texts that it quotes. One that does not was closed by a quote of its own, as an
 /// injection does; so was one whose last text holds a comment.
 fn closes_quotes(text: &[u8]) -> bool {
@@ -137,7 +184,30 @@ fn begins_statement(text: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::begins_statement;
+    use super::{begins_statement, without_quoted_statements};
+
+    #[test]
+    fn statements_that_code_quotes_are_set_apart() {
+        let apart = |text: &str| without_quoted_statements(text.as_bytes()).map(|all| String::from_utf8(all).unwrap());
+        for (text, want) in [
+            ("run('SELECT a FROM t', x)", "run(                 , x)"),
+            ("sql = f\"DELETE FROM t\"\n", "sql = f               \n"),
+            ("a(\"select b from c where d = '\" + e + \"'\")", "a(                              + e + \"'\")"),
+        ] {
+            assert_eq!(apart(text).as_deref(), Some(want), "{text}");
+        }
+        for text in [
+            "x' SELECT a FROM t --'",
+            "run('SELECT a FROM t -- ', x)",
+            "run(' or 1=1', x)",
+            "run('SELECT a FROM t\n', x)",
+            "run('SELECT a FROM t' and x)",
+            "run('selected', x)",
+            "a SELECT b FROM c",
+        ] {
+            assert_eq!(apart(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_script_begins_with_a_statement() {
