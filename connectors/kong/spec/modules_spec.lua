@@ -185,15 +185,19 @@ describe("modules of kong-lua", function()
     it("knows heads without the headers that are asked for one by one", function()
       local usual = "GET /up?traceparent=tr HTTP/1.1\r\nHost: upgrade\r\nUser-Agent: tr\r\nTE: trailers\r\n"
         .. "Upgrade-Insecure-Requests: 1\r\nIf-None-Match: x\r\nX-Upgrade: y\r\n"
-      assert.is_true(payload.is_plain(usual .. "\r\n"))
-      assert.is_true(payload.is_plain("GET / HTTP/1.1\n\n"))
+      local function is_plain(head)
+        server.request.raw = head
+        return (select(3, payload.request_head()))
+      end
+      assert.is_true(is_plain(usual .. "\r\n"))
+      assert.is_true(is_plain("GET / HTTP/1.1\n\n"))
       for _, name in ipairs({ "Upgrade", "upgrade", "UPGRADE", "Transfer-Encoding", "tRANSFER-eNCODING", "traceparent",
         "TraceParent", "Inspector-Request-Id", "inspector_request_id", "INSPECTOR-REQUEST-ID" })
       do
         for _, ending in ipairs({ "\r\n", "\n" }) do
-          assert.is_false(payload.is_plain(usual .. name .. ": x" .. ending .. "\r\n"), name)
+          assert.is_false(is_plain(usual .. name .. ": x" .. ending .. "\r\n"), name)
           local first = "GET / HTTP/1.1" .. ending .. name .. ":x" .. ending
-          assert.is_false(payload.is_plain(first .. "A: b" .. ending .. ending))
+          assert.is_false(is_plain(first .. "A: b" .. ending .. ending))
         end
       end
     end)
@@ -235,11 +239,23 @@ describe("modules of kong-lua", function()
 
     it("keeps no more of a response than allowed", function()
       local outcome = { id = "i", about = {}, context = "c" }
-      for _ = 1, 4 do payload.collect(outcome, 5, "abc") end
+      outcome.copy = payload.new_copy(5)
+      for _ = 1, 4 do payload.collect(outcome, "abc") end
       local lines, text = payload.response_copy(outcome, "bob")
       assert.matches("Inspector-Body: prefix; sent=5; total=12\r\n", lines, 1, true)
       assert.matches("Inspector-Consumer: bob\r\n", lines, 1, true)
       assert.matches("\r\n\r\nabcab$", text)
+    end)
+
+    it("gives a copy of a response nothing of the one before", function()
+      for _, case in ipairs({ { { "first" }, "first" }, { {}, "" }, { { "a", "b", "c" }, "abc" }, { { "" }, "" } }) do
+        local outcome = { id = "i", about = {}, copy = payload.new_copy(100) }
+        for _, chunk in ipairs(case[1]) do payload.collect(outcome, chunk) end
+        local _, text = payload.response_copy(outcome)
+        assert.equal(case[2], text:match("\r\n\r\n(.*)$"))
+      end
+      local _, without = payload.response_copy({ id = "i", about = {} })
+      assert.equal("", without:match("\r\n\r\n(.*)$"))
     end)
   end)
 
@@ -274,11 +290,43 @@ describe("modules of kong-lua", function()
       for _, answer in ipairs({
         "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\nConnection: close\r\n\r\n", PASS .. "extra",
         "HTTP/1.0 204 x\r\nInspector-Verdict: pass\r\n\r\n",
+        "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\nContent-Length: 5\r\n\r\n",
+        "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\nContent-Length: x\r\n\r\n",
+        "HTTP/1.1 204 x\r\nInspector-Verdict: pass\r\nTransfer-Encoding: chunked\r\n\r\n",
       }) do
         server.scripts, server.sockets = { { answer } }, {}
         assert.equal("pass", call().verdict)
         assert.is_nil(server.sockets[1].kept)
         assert.is_true(server.sockets[1].closed)
+      end
+    end)
+
+    it("reads each answer by itself, however alike they are", function()
+      local function answer(before, context, after)
+        server.scripts = { { "HTTP/1.1 204 x\r\n" .. before .. context .. after .. "\r\n" } }
+        local got, reason = call()
+        return got and { got.verdict, got.context, got.attack, got.wishes } or reason
+      end
+      local pass, none = "Inspector-Verdict: pass\r\n", ""
+      for _ = 1, 2 do
+        for _, name in ipairs({ "inspector-context: ", "Inspector-Context: ", "INSPECTOR-CONTEXT:" }) do
+          for i = 1, 40 do
+            local wanted = { "pass", "c" .. i, i % 2 == 0 and "sqli" or nil, nil }
+            assert.same(wanted, answer(pass, name .. "c" .. i .. "\r\n", "Date: " .. i .. "\r\n"
+              .. (i % 2 == 0 and "Inspector-Attack: sqli\r\n" or "")))
+          end
+          assert.same({ "pass", "a\tb" }, answer(pass, name .. " a\tb \r\n", none))
+          assert.same({ "pass", "" }, answer(pass, name .. "\r\n", none))
+          for _, bad in ipairs({ "a\rb", "a\0b", "a\nb" }) do
+            assert.equal("malformed", answer(pass, name .. bad .. "\r\n", none))
+          end
+          assert.equal("malformed", answer(pass .. name .. "c\r\n", name .. "d\r\n", none))
+          assert.equal("malformed", answer(pass, name .. "c\r\n", pass))
+          -- A line feed in a context would add a line of its own.
+          assert.equal("malformed", answer(none, name .. "c\nInspector-Verdict: pass\r\n", none))
+        end
+        assert.same({ "pass" }, answer(pass, none, none))
+        assert.same({ nil, "c" }, answer(none, "Inspector-Context: c\r\n", none))
       end
     end)
 

@@ -6,7 +6,7 @@
 -- are sent to the name, and the gateway chooses the address.
 local addresses = {}
 
-local now = ngx.now
+local now = require "kong.plugins.kong-lua.clock"
 
 -- Time between two lookups of a name that is in use.
 local REFRESH_S = 5

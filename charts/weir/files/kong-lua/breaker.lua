@@ -5,7 +5,7 @@
 -- closes, which is the safe direction: requests are inspected again.
 local breaker = {}
 
-local now = ngx.now
+local now = require "kong.plugins.kong-lua.clock"
 
 local DEDICATED_DICT = "kong_lua"
 -- Kong's own small dictionary, so that the plugin needs no change to Kong's

@@ -2,7 +2,7 @@
 -- deadline for all of them.
 local budget = {}
 
-local now = ngx.now
+local now = require "kong.plugins.kong-lua.clock"
 
 local function at_most(limit, left)
   return left < limit and left or limit

@@ -7,7 +7,7 @@ local breaker = require "kong.plugins.kong-lua.breaker"
 
 local coverage = {}
 
-local now = ngx.now
+local now = require "kong.plugins.kong-lua.clock"
 
 -- Routes after this many are counted together.
 local MAX_ROUTES = 500

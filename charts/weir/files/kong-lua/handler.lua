@@ -1,4 +1,5 @@
 local addresses = require "kong.plugins.kong-lua.addresses"
+local contained = require "kong.plugins.kong-lua.contained"
 local coverage = require "kong.plugins.kong-lua.coverage"
 local delivery = require "kong.plugins.kong-lua.delivery"
 local inspect = require "kong.plugins.kong-lua.inspect"
@@ -141,7 +142,8 @@ end
 function Handler:body_filter(conf)
   local outcome = owed(conf)
   if outcome then
-    payload.collect(outcome, payload.copy_limit(conf, outcome), ngx.arg[1])
+    outcome.copy = outcome.copy or payload.new_copy(payload.copy_limit(conf, outcome))
+    payload.collect(outcome, ngx.arg[1])
   end
 end
 
@@ -172,7 +174,7 @@ function Handler:log(conf)
   note_unjudged(kong.ctx.plugin.outcome)
   local outcome = owed(conf)
   if outcome then
-    local ok, err = pcall(response_leg, outcome)
+    local ok, err = contained(response_leg, outcome)
     if not ok then
       delivery.lost(outcome.set, log_warn, "responses", "lua_error", tostring(err))
     end

@@ -26,7 +26,8 @@ local function refill()
 end
 
 function payload.mint_id()
-  if pool_at > #pool or pool_pid ~= ngx.worker.pid() then
+  local pid = ngx.worker.pid()
+  if pool_at > #pool or pool_pid ~= pid then
     refill()
   end
   local id = sub(pool, pool_at, pool_at + ID_LENGTH - 1)
@@ -138,44 +139,66 @@ local function restore_spaces(head)
   return head
 end
 
--- The head as the client sent it, and whether it had to be rebuilt.
-function payload.request_head()
-  local version = ngx.req.http_version() or 0
-  if version >= 1 and version < 2 then
-    local ok, head = pcall(ngx.req.raw_header)
-    -- Lines may end in a bare LF, which the node must see. But a head without its
-    -- empty line would run into the body.
-    if ok and head and (sub(head, -3) == "\n\r\n" or sub(head, -2) == "\n\n") then
-      return restore_spaces(head), false
-    end
-  end
-  return rebuilt_head(ngx.var), true
-end
-
 local bor = require("bit").bor
 local CASE = 0x20
 local LOWER_T, LOWER_R, LOWER_U, LOWER_P, LOWER_I, LOWER_N, DASH = byte("trupin-", 1, 7)
+local FEED, RETURN, SPACE = 10, 13, 32
 
--- Whether a head has none of the rare headers that the connector asks the gateway for:
--- Traceparent, Transfer-Encoding, Upgrade and those of inspectors. To ask for one that is
--- missing takes a search through all of them. No line may begin like these; false if not sure.
-function payload.is_plain(head)
+-- Lines may end in a bare LF, which the node must see. But a head without its empty line would
+-- run into the body.
+local function has_end(head)
+  local size = #head
+  local before, last = byte(head, size - 1, size)
+  return last == FEED and (before == FEED or before == RETURN and byte(head, size - 2) == FEED)
+end
+
+-- Looks at how each line of the head begins. Returns the head, or nil if it cannot be had, and
+--   plain  whether none of the rare headers is there that the connector asks the gateway
+--          for: Traceparent, Transfer-Encoding, Upgrade and those of inspectors. To ask for
+--          one that is missing takes a search through all of them. No line may begin like
+--          these; false if not sure
+--   odd    whether restore_spaces() may have to mend something
+--
+-- The loop is not in a function of its own: LuaJIT compiles it from the call before it on, but
+-- no function that runs into a loop from its beginning, nor, after some attempts, its callers.
+local function raw_head()
+  local head = ngx.req.raw_header()
+  if not head or not has_end(head) then
+    return nil
+  end
+  local plain, odd = true, false
+  local last = #head
   local at = find(head, "\n", 1, true)
-  while at do
+  while at and at < last do
     local first, second = byte(head, at + 1, at + 2)
-    if not second then
-      return true
+    if first == SPACE or first == RETURN and at + 2 < last then
+      odd = true
     end
-    first, second = bor(first, CASE), bor(second, CASE)
+    first, second = bor(first, CASE), bor(second or 0, CASE)
     if first == LOWER_T and second == LOWER_R or first == LOWER_I and second == LOWER_N
       -- Not Upgrade-Insecure-Requests, which every browser sends.
       or first == LOWER_U and second == LOWER_P and byte(head, at + 8) ~= DASH
     then
-      return false
+      plain = false
     end
     at = find(head, "\n", at + 1, true)
   end
-  return true
+  return head, plain, odd
+end
+
+-- Returns the head as the client sent it, false, and whether it is plain; see raw_head(). If it
+-- had to be rebuilt: it, true and false.
+function payload.request_head()
+  local version = ngx.req.http_version() or 0
+  if version >= 1 and version < 2 then
+    local head, plain, odd = raw_head()
+    if odd then
+      return restore_spaces(head), false, false
+    elseif head then
+      return head, false, plain
+    end
+  end
+  return rebuilt_head(ngx.var), true, false
 end
 
 -- For most requests the first line answers this with less work.
@@ -207,7 +230,7 @@ local function peer_line(address, port)
 end
 
 -- Everything about a request that the call about its response repeats. head: the
--- request's head, if available; plain: see is_plain().
+-- request's head, if available; plain: see raw_head().
 function payload.common_lines(id, about, head, plain)
   local var = ngx.var
   local address, peer_address = var.remote_addr, var.realip_remote_addr
@@ -239,8 +262,8 @@ function payload.response_lines(outcome, consumer, more)
     .. (consumer and "Inspector-Consumer: " .. payload.token(consumer) .. "\r\n" or "") .. (more or "")
 end
 
--- What response_head() joins: one table for all responses, because a table that grows is
--- copied. Nothing waits while it is in use.
+-- What response_head() and response_copy() join: one table for all responses, because a table
+-- that grows is copied. Nothing waits while it is in use.
 local joined = new_table(128, 0)
 
 function payload.response_head(status, headers)
@@ -261,42 +284,62 @@ function payload.copy_limit(conf, outcome)
   return 0
 end
 
--- Keeps the first `limit` bytes of a response body as it passes by.
-function payload.collect(outcome, limit, chunk)
+-- Keeps the first bytes of a response body as it passes by. outcome.copy has the limit.
+function payload.collect(outcome, chunk)
+  local copy = outcome.copy
   if not chunk or chunk == "" then
     return
   end
-  local have = outcome.copied or 0
-  outcome.passed = (outcome.passed or 0) + #chunk
+  local have, limit = copy.size, copy.limit
+  copy.passed = copy.passed + #chunk
   if have >= limit then
     return
   end
   if have + #chunk > limit then
-    chunk = chunk:sub(1, limit - have)
+    chunk = sub(chunk, 1, limit - have)
   end
-  local pieces = outcome.pieces
-  if not pieces then
-    pieces = {}
-    outcome.pieces = pieces
-  end
-  pieces[#pieces + 1] = chunk
-  outcome.copied = have + #chunk
+  local count = copy.count + 1
+  copy[count], copy.count, copy.size = chunk, count, have + #chunk
+end
+
+-- What payload.collect() fills. limit: how many bytes it keeps.
+function payload.new_copy(limit)
+  return { limit = limit, passed = 0, size = 0, count = 0, false, false }
 end
 
 -- Whether a call is a copy: whatever the node finds in it, nothing is blocked.
 payload.NOT_BLOCKING = "Inspector-Blocking: false\r\n"
 
--- Lines and content of the call about the response, after the response was sent.
-function payload.response_copy(outcome, consumer)
-  local copied, passed, pieces = outcome.copied or 0, outcome.passed or 0, outcome.pieces
-  local lines = payload.response_lines(outcome, consumer, copied < passed
-    and payload.NOT_BLOCKING .. body_line({ extent = "prefix", size = copied, total = passed })
-    or payload.NOT_BLOCKING)
-  local head = payload.response_head(ngx.status, ngx.resp.get_headers(0, true))
-  if not pieces then
-    return lines, head
+local function joined_with(pieces, copy)
+  local count = copy and copy.count or 0
+  if count == 0 then
+    return concat(joined, "", 1, pieces)
+  elseif count > 1 then
+    return concat(joined, "", 1, pieces) .. concat(copy, "", 1, count)
   end
-  return lines, head .. (#pieces == 1 and pieces[1] or concat(pieces))
+  joined[pieces + 1] = copy[1]
+  local content = concat(joined, "", 1, pieces + 1)
+  -- It may be long, and the next response may have fewer pieces.
+  joined[pieces + 1] = false
+  return content
+end
+
+-- Lines and content of the call about the response, after the response was sent. As in raw_head(),
+-- the loop, that of response_head(), follows a call.
+function payload.response_copy(outcome, consumer)
+  local headers = ngx.resp.get_headers(0, true)
+  joined[1], joined[2], joined[3] = "HTTP/1.1 ", ngx.status, " \r\n"
+  local count = 3
+  for name, value in pairs(headers) do
+    count = append_header(joined, count, name, value)
+  end
+  joined[count + 1] = "\r\n"
+  local copy = outcome.copy
+  local content = joined_with(count + 1, copy)
+  local lines = payload.response_lines(outcome, consumer, copy and copy.size < copy.passed
+    and payload.NOT_BLOCKING .. body_line({ extent = "prefix", size = copy.size, total = copy.passed })
+    or payload.NOT_BLOCKING)
+  return lines, content
 end
 
 return payload

@@ -5,6 +5,7 @@ local coverage = require "kong.plugins.kong-lua.coverage"
 local notice = require "kong.plugins.kong-lua.notice"
 local payload = require "kong.plugins.kong-lua.payload"
 local settings = require "kong.plugins.kong-lua.settings"
+local now = require "kong.plugins.kong-lua.clock"
 
 local reporter = {}
 
@@ -54,7 +55,7 @@ local function report(set, log)
   local timeout_ms = set.conf.timeout_ms
   local answer, reason = client.call(set, {
     fixed = set.coverage, lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n", head = text,
-    deadline = ngx.now() + timeout_ms / 1000, timeout_ms = timeout_ms, anywhere = true,
+    deadline = now() + timeout_ms / 1000, timeout_ms = timeout_ms, anywhere = true,
   })
   if not answer or answer.status >= 300 then
     notice.emit(log, "coverage " .. set.node, "coverage report not taken by node " .. set.node
@@ -69,17 +70,17 @@ end
 -- uninspected. Reports do not change the breaker; verdicts do.
 function reporter.tick(log)
   notice.flush(log)
-  local now = ngx.now()
+  local at = now()
   -- While a report is sent, the configuration may change.
   local names, of_name = order, targets
   for i = 1, #names do
     local target = of_name[names[i]]
     local interval = target.set.conf.coverage_interval_s
     local urgent = coverage.is_urgent(names[i])
-    if interval > 0 and (now >= target.due or urgent and now >= target.retry) then
-      target.due, target.retry = now + interval, 0
+    if interval > 0 and (at >= target.due or urgent and at >= target.retry) then
+      target.due, target.retry = at + interval, 0
       if not report(target.set, log) then
-        target.retry = now + RETRY_S
+        target.retry = at + RETRY_S
       end
     end
   end

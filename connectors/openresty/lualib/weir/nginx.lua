@@ -6,6 +6,7 @@
 --   body_filter_by_lua_block { guard:body_filter() }
 --   log_by_lua_block         { guard:log() }
 local addresses = require "kong.plugins.kong-lua.addresses"
+local contained = require "kong.plugins.kong-lua.contained"
 local coverage = require "kong.plugins.kong-lua.coverage"
 local delivery = require "kong.plugins.kong-lua.delivery"
 local inspect = require "kong.plugins.kong-lua.inspect"
@@ -116,16 +117,14 @@ end
 -- Runs for each part of each response, so what does not change is found out once.
 function weir:body_filter()
   local outcome = ngx.ctx.weir
-  local limit = outcome and outcome.copy_limit
-  if limit == nil then
-    if not outcome then
-      return
-    end
-    limit = owed(self.conf) and payload.copy_limit(self.conf, outcome) or false
-    outcome.copy_limit = limit
+  if not outcome then
+    return
   end
-  if limit then
-    payload.collect(outcome, limit, ngx.arg[1])
+  if outcome.copy == nil then
+    outcome.copy = owed(self.conf) and payload.new_copy(payload.copy_limit(self.conf, outcome)) or false
+  end
+  if outcome.copy then
+    payload.collect(outcome, ngx.arg[1])
   end
 end
 
@@ -137,7 +136,7 @@ end
 function weir:log(consumer)
   local outcome = owed(self.conf)
   if outcome then
-    local ok, err = pcall(response_leg, outcome, consumer)
+    local ok, err = contained(response_leg, outcome, consumer)
     if not ok then
       delivery.lost(outcome.set, log_warn, "responses", "lua_error", tostring(err))
     end

@@ -29,7 +29,6 @@ local WANTED = {
   ["inspector-context"] = "context",
   ["inspector-attack"] = "attack",
   ["inspector-response"] = "wishes",
-  ["retry-after"] = "retry_after",
   ["connection"] = "connection",
   ["content-length"] = "content_length",
   ["transfer-encoding"] = "transfer_encoding",
@@ -116,32 +115,109 @@ local function line_of(line)
   return known
 end
 
--- text: starts with a head, whose last byte is at `stop`.
-local function parse_head(text, stop)
+-- Reads the lines of a head whose last byte is at `stop` into a table. Returns it with the
+-- status, or nil and what is wrong.
+local function read_head(text, stop)
   local at = find(text, "\r\n", 1, true) + 2
   local status = status_of(sub(text, 1, at - 1))
   if not status then
     return nil, "not an HTTP/1.1 answer"
   end
-  local result = {
-    status = status.code, keep = status.keep, body = unset, verdict = unset, context = unset, attack = unset,
-    wishes = unset, retry_after = unset, connection = unset, content_length = unset, transfer_encoding = unset,
-  }
+  local fields = {}
   local last = stop - 1
   while at < last do
     local feed = find(text, "\n", at, true)
     local line = line_of(sub(text, at, feed))
     if line then
-      if result[line.field] then
+      if fields[line.field] then
         return nil, "repeated " .. line.name
       end
-      result[line.field] = line.value
+      fields[line.field] = line.value
     elseif line == nil then
       return nil, "malformed header line"
     end
     at = feed + 1
   end
-  return result
+  return fields, status
+end
+
+-- Whether the node closes the connection, or announces a body where there is none: its bytes
+-- would be taken for the answer to the next call.
+local function ends_connection(fields, status)
+  return fields.connection ~= nil and find(lower(fields.connection), "close", 1, true) ~= nil
+    or status.code == 204 and (fields.transfer_encoding ~= nil or (fields.content_length or "0") ~= "0")
+end
+
+-- What the connector makes of a head. Few fields, because each answer has a table of its own.
+local function answer_of(fields, status, context)
+  return {
+    status = status.code, keep = status.keep and not ends_connection(fields, status), verdict = fields.verdict,
+    context = context, attack = fields.attack, wishes = fields.wishes, body = unset,
+  }
+end
+
+-- Heads of answers without a body, which differ in little but the context of the request:
+-- by the text before its line and by the text after it, what they say. The text after it has
+-- the date, so it is new each second.
+local shapes = recent.new(16)
+local LONGEST_SHAPE = 1024
+local CONTEXT_LINES = { "\r\ninspector-context: ", "\r\nInspector-Context: " }
+local FEED = 10
+
+local function is_visible(char)
+  return char ~= nil and char > SPACE and char < 127
+end
+
+-- Splits a text at the line of the context. Returns what is before the line, what is after it,
+-- and the context; or the text and "" if there is none, or it is not of the usual form.
+local function split_at_context(text)
+  local at, value_at = find(text, CONTEXT_LINES[1], 1, true)
+  if not at then
+    at, value_at = find(text, CONTEXT_LINES[2], 1, true)
+  end
+  local stop = at and find(text, "\r", value_at + 1, true)
+  if not stop or byte(text, stop + 1) ~= FEED
+    or not is_visible(byte(text, value_at + 1)) or not is_visible(byte(text, stop - 1))
+  then
+    return text, ""
+  end
+  local context = sub(text, value_at + 1, stop - 1)
+  if find(context, "\n", 1, true) or find(context, "\0", 1, true) then
+    return text, ""
+  end
+  return sub(text, 1, at + 1), sub(text, stop + 2), context
+end
+
+-- Remembers what a head without a context says, if it is valid and all of an answer.
+local function read_shape(before, after)
+  local text = before .. after
+  local _, stop = find(text, "\r\n\r\n", 1, true)
+  if #text > LONGEST_SHAPE or stop ~= #text then
+    return nil
+  end
+  local fields, status = read_head(text, stop)
+  if not fields or status.code ~= 204 or fields.context then
+    return nil
+  end
+  local shape = { fields = fields, status = status }
+  local by_after = shapes:get(before)
+  if not by_after then
+    by_after = recent.new(16)
+    shapes:put(before, by_after)
+  end
+  by_after:put(after, shape)
+  return shape
+end
+
+-- The answer, if what arrived is one without a body and nothing else, in a known form.
+local function known_answer(text)
+  if #text > 2 * LONGEST_SHAPE then
+    return nil
+  end
+  local before, after, context = split_at_context(text)
+  local by_after = shapes:get(before)
+  local shape = by_after and by_after:get(after) or read_shape(before, after)
+  return shape and answer_of(shape.fields, shape.status, context)
 end
 
 -- Decodes as much of a chunked body as has arrived. Returns the text and where it
@@ -206,11 +282,12 @@ local function receive_rest_of_head(sock, conf, deadline, buffer)
 end
 
 -- Returns the body of the response, or nil. Sets keep to false unless the
--- connection is exactly at the end of the response. rest: bytes after the head.
-local function receive_body(sock, conf, deadline, head, rest)
+-- connection is exactly at the end of the response. fields: see read_head(); rest: bytes
+-- after the head.
+local function receive_body(sock, conf, deadline, head, fields, rest)
   local limit = head.status == 200 and MAX_BODY_BYTES or MAX_PROBLEM_BYTES
-  if head.transfer_encoding then
-    if lower(head.transfer_encoding) ~= "chunked" or head.content_length then
+  if fields.transfer_encoding then
+    if lower(fields.transfer_encoding) ~= "chunked" or fields.content_length then
       head.keep = false
       return nil
     end
@@ -229,7 +306,7 @@ local function receive_body(sock, conf, deadline, head, rest)
       rest = rest .. data
     end
   end
-  local length = match(head.content_length or "", "^%d+$")
+  local length = match(fields.content_length or "", "^%d+$")
   length = length and tonumber(length)
   if not length or length > limit or #rest > length then
     head.keep = false
@@ -256,6 +333,10 @@ function answer.receive(sock, conf, deadline, before)
   if not text then
     return nil, err, false
   end
+  local known = known_answer(text)
+  if known then
+    return known
+  end
   local _, stop = find(text, "\r\n\r\n", 1, true)
   if not stop then
     text, stop = receive_rest_of_head(sock, conf, deadline, text)
@@ -267,16 +348,13 @@ function answer.receive(sock, conf, deadline, before)
     return nil, "head too long", true
   end
 
-  local head
-  head, err = parse_head(text, stop)
-  if not head then
-    return false, err
+  local fields, status = read_head(text, stop)
+  if not fields then
+    return false, status
   end
-  if head.connection and find(lower(head.connection), "close", 1, true) then
-    head.keep = false
-  end
+  local head = answer_of(fields, status, fields.context)
   if head.status ~= 204 then
-    head.body = receive_body(sock, conf, deadline, head, sub(text, stop + 1))
+    head.body = receive_body(sock, conf, deadline, head, fields, sub(text, stop + 1))
   elseif stop ~= #text then
     head.keep = false
   end

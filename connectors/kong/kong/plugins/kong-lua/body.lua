@@ -12,7 +12,9 @@ local SLICE_BYTES = 64 * 1024
 -- the deadline is checked between slices.
 local MEMORY_SLICE_BYTES = 256 * 1024
 
+-- The state of a request without a body; never changed.
 local EMPTY = { extent = "complete", size = 0, total = 0 }
+body.EMPTY = EMPTY
 
 local function unread(reason, total)
   return { extent = "unread", reason = reason, size = 0, total = total }

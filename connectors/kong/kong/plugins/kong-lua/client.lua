@@ -21,7 +21,7 @@ local budget = require "kong.plugins.kong-lua.budget"
 local client = {}
 
 local find = string.find
-local now = ngx.now
+local now = require "kong.plugins.kong-lua.clock"
 local tcp = ngx.socket.tcp
 
 -- After a node restarts, its pool is full of dead connections. A pool with another

@@ -7,6 +7,7 @@ local inspect = require "kong.plugins.kong-lua.inspect"
 local notice = require "kong.plugins.kong-lua.notice"
 local recent = require "kong.plugins.kong-lua.recent"
 local spool = require "kong.plugins.kong-lua.spool"
+local now = require "kong.plugins.kong-lua.clock"
 
 local delivery = {}
 
@@ -20,7 +21,7 @@ local TRANSIENT = { connect = true, timeout = true, reset = true, shed = true, s
 local RETRY_S = 5
 
 local function may_retry(entry)
-  local at = ngx.now()
+  local at = now()
   entry.failing_since = entry.failing_since or at
   return at - entry.failing_since < RETRY_S
 end
@@ -54,7 +55,7 @@ local function ask(set, log, fixed, entry, content)
   local timeout_ms = set.conf.timeout_ms
   return inspect.ask(set, log, {
     fixed = fixed, lines = entry.lines, head = "", content = { data = content, size = #content },
-    deadline = ngx.now() + timeout_ms / 1000, timeout_ms = timeout_ms,
+    deadline = now() + timeout_ms / 1000, timeout_ms = timeout_ms,
     may_be_late = entry.leg == "responses", retried = entry.failing_since and true or nil,
   })
 end

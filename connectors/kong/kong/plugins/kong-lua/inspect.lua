@@ -11,10 +11,12 @@
 --   context   token for the response leg
 --   wants     which part of the response the node wants: "none", "head" or "body"
 --   lines     header lines about the request that the response call repeats
---   plain     whether the head has none of the headers of payload.is_plain()
+--   plain     whether the head has none of the headers that payload.request_head() looks for
+--   copy      see payload.new_copy(); false if the response is not to be copied
 local body = require "kong.plugins.kong-lua.body"
 local breaker = require "kong.plugins.kong-lua.breaker"
 local client = require "kong.plugins.kong-lua.client"
+local contained = require "kong.plugins.kong-lua.contained"
 local coverage = require "kong.plugins.kong-lua.coverage"
 local notice = require "kong.plugins.kong-lua.notice"
 local payload = require "kong.plugins.kong-lua.payload"
@@ -24,7 +26,7 @@ local settings = require "kong.plugins.kong-lua.settings"
 local inspect = {}
 
 local find, match = string.find, string.match
-local now = ngx.now
+local now = require "kong.plugins.kong-lua.clock"
 
 -- LuaJIT makes a table with a place for each field of its constructor, but not for a
 -- constant nil. A table without such a place is copied when the field is set.
@@ -251,9 +253,9 @@ local function guarded(conf, log, about, enqueue, outcome)
   local set = settings.of(conf)
   outcome.set = set
   -- The head first: once the body has arrived, the server searches both for the head's end.
-  local head, rebuilt = payload.request_head()
-  outcome.plain = not rebuilt and payload.is_plain(head)
-  local content, why = body.read(conf, about.streaming, outcome.plain)
+  local head, rebuilt, plain = payload.request_head()
+  outcome.plain = plain
+  local content, why = body.read(conf, about.streaming, plain)
   outcome.content = content
 
   if conf.over_limit == "block" and conf.blocking then
@@ -276,14 +278,14 @@ local function new_outcome(about)
     id = unset, about = about, set = unset, plain = false, content = unset, lines = unset,
     verdict = unset, reason = unset, reply = unset, inspected = "none", part = unset,
     attack = unset, context = unset, wants = unset,
-    copy_limit = unset, copied = unset, passed = unset, pieces = unset,
+    copy = unset,
   }
 end
 
 -- Never throws: an error of the connector is one of the reasons for no verdict.
 function inspect.request(conf, log, about, enqueue)
   local outcome = new_outcome(about)
-  local ok, err = pcall(guarded, conf, log, about, enqueue, outcome)
+  local ok, err = contained(guarded, conf, log, about, enqueue, outcome)
   if outcome.content then
     body.close(outcome.content)
     outcome.content = nil

@@ -1,6 +1,7 @@
 -- Log lines about the connector itself, at a limited rate. The first line of a kind is
 -- written at once. Further ones within the interval are counted, and one line at its end
 -- says how many there were.
+local now = require "kong.plugins.kong-lua.clock"
 local notice = {}
 
 -- What every line begins with, so that one pattern finds them all.
@@ -20,7 +21,7 @@ end
 
 -- write: a function that logs one line; kind: what the line is about.
 function notice.emit(write, kind, message, interval)
-  local at = ngx.now()
+  local at = now()
   local state = kinds[kind]
   if state and at - state.last < state.interval then
     state.held, state.message = state.held + 1, message
@@ -40,7 +41,7 @@ end
 
 -- Writes the lines of kinds whose interval is over and of which some were held back.
 function notice.flush(write)
-  local at = ngx.now()
+  local at = now()
   for _, state in pairs(kinds) do
     if state.held > 0 and at - state.last >= state.interval then
       local message = state.message

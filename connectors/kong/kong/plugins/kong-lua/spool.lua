@@ -2,6 +2,7 @@
 -- When it is full it drops the oldest waiting entry and reports it, which Kong's own
 -- queue does not. An entry is a table whose `size` is its number of bytes.
 local semaphore = require "ngx.semaphore"
+local now = require "kong.plugins.kong-lua.clock"
 
 local spool = {}
 spool.__index = spool
@@ -61,7 +62,7 @@ function spool:wait_for_batch()
   if not self.together(first) or self:is_batch_full() or ngx.worker.exiting() then
     return
   end
-  local left = first.since + BATCH_WAIT_S - ngx.now()
+  local left = first.since + BATCH_WAIT_S - now()
   if left > 0 then
     self.full = semaphore.new()
     self.full:wait(left)
@@ -164,7 +165,7 @@ function spool:push(entry)
     self:finish(oldest)
     self.dropped(oldest, "queue_full")
   end
-  entry.since = ngx.now()
+  entry.since = now()
   self.entries[(self.first + self.waiting - 1) % self.max_entries + 1] = entry
   self.waiting = self.waiting + 1
   self.waiting_bytes = self.waiting_bytes + size
