@@ -541,6 +541,18 @@ def dead_pooled_connection_is_retried_once(world):
 
 
 @test
+def answer_never_counts_for_another_request(world):
+    # One connection of the client stays with one worker, and so with one pool of connections to the node.
+    with socket.create_connection(("127.0.0.1", world.guard1), WAIT_S) as sock:
+        def ask(path, more=b""):
+            return raw(0, b"GET /patient/%s HTTP/1.1\r\nHost: a\r\n%s\r\n" % (path, more), sock=sock)
+        for _ in range(3):
+            same(ask(b"quiet", b"X-Fault: body-of-204\r\n").status, 200)
+            same(ask(b"?x=/etc/passwd").status, 403, "an attack after a verdict that announced a body")
+            same(ask(b"quiet").status, 200)
+
+
+@test
 def keepalive_is_reused(world):
     before = world.node.connections
     sock = socket.create_connection(("127.0.0.1", world.guard1), WAIT_S)

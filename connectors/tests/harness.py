@@ -415,6 +415,13 @@ class Node(Server):
                 sock.sendall(bytes([byte]))
                 time.sleep(SILENCE_S / 50)
             return True
+        if fault == "body-of-204":
+            # Announces a body where there is none, and sends it once the connection is used again.
+            forged = b"HTTP/1.1 204 No Content\r\nInspector-Verdict: pass\r\n\r\n"
+            sock.sendall(b"HTTP/1.1 204 No Content\r\nInspector-Verdict: pass\r\nContent-Length: %d\r\n\r\n" % len(forged))
+            if sock.recv(1):
+                sock.sendall(forged)
+            return False
         if fault == "garbage":
             sock.sendall(os.urandom(64) + b"\r\n\r\n")
             return False

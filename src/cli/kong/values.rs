@@ -1,6 +1,8 @@
 //! The forms of single values, as the schema of `kong-lua` wants them. `connectors/kong/spec/values.json` lists examples
 //! that both are tested with.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 /// What an address is.
 pub const ADDRESS: &str = "http://HOST:PORT or https://HOST:PORT, with an optional path, an IPv6 address in brackets and \
                            a port from 1 to 65535; or unix:/PATH of a socket";
@@ -37,10 +39,18 @@ fn is_port(text: &str) -> bool {
     text.len() <= 5 && text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// What ends in a number is no name, but an address.
+fn ends_in_number(host: &str) -> bool {
+    let last = host.strip_suffix('.').unwrap_or(host).rsplit('.').next().unwrap_or_default();
+    !last.is_empty() && last.bytes().all(|b| b.is_ascii_digit())
+}
+
 fn is_host(host: &str) -> bool {
     if let Some(ipv6) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
-        let of_ipv6 = |b: u8| b.is_ascii_hexdigit() || b":.".contains(&b);
-        return ipv6.bytes().all(of_ipv6) && ipv6.matches(':').count() >= 2;
+        return ipv6.parse::<Ipv6Addr>().is_ok();
+    }
+    if ends_in_number(host) {
+        return host.parse::<Ipv4Addr>().is_ok();
     }
     let word = |b: u8| b.is_ascii_alphanumeric() || b == b'_';
     host.len() <= 253

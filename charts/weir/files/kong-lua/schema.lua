@@ -16,10 +16,55 @@ local function is_port(text)
   return port and port >= 1 and port <= 65535
 end
 
+local function is_ipv4(text)
+  local count = 0
+  for number in (text .. "."):gmatch("(%d+)%.") do
+    if #number > 3 or tonumber(number) > 255 or number:find("^0%d") then
+      return false
+    end
+    count = count + 1
+  end
+  return count == 4 and text:find("^%d+%.%d+%.%d+%.%d+$") ~= nil
+end
+
+-- The number of groups of 16 bits in a part of an IPv6 address, or nil if it is none.
+local function ipv6_groups(part)
+  local count = 0
+  if part == "" then
+    return 0
+  end
+  local ipv4 = part:match("[^:]*$")
+  if ipv4:find(".", 1, true) then
+    if not is_ipv4(ipv4) then
+      return nil
+    end
+    part = part:sub(1, -#ipv4 - 1) .. "0:0"
+  end
+  for group in (part .. ":"):gmatch("([^:]*):") do
+    if not group:find("^%x%x?%x?%x?$") then
+      return nil
+    end
+    count = count + 1
+  end
+  return count
+end
+
+local function is_ipv6(text)
+  local before, after = text:match("^(.-)::(.*)$")
+  if not before then
+    return ipv6_groups(text) == 8
+  end
+  local first, second = ipv6_groups(before), ipv6_groups(after)
+  return first ~= nil and second ~= nil and first + second < 8 and not before:find(".", 1, true)
+end
+
+-- What ends in a number is no name, but an address.
 local function is_host(host)
   local ipv6 = host:match("^%[([%x:.]+)%]$")
   if ipv6 then
-    return ipv6:find(":.*:") ~= nil
+    return is_ipv6(ipv6)
+  elseif host:find("%f[^.%z]%d+%.?$") then
+    return is_ipv4(host)
   end
   return #host <= 253 and host:find("^[%w_][%w._-]*$") ~= nil and not host:find("..", 1, true)
 end
