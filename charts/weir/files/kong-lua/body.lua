@@ -12,9 +12,7 @@ local SLICE_BYTES = 64 * 1024
 -- the deadline is checked between slices.
 local MEMORY_SLICE_BYTES = 256 * 1024
 
--- The state of a request without a body; never changed.
 local EMPTY = { extent = "complete", size = 0, total = 0 }
-body.EMPTY = EMPTY
 
 local function unread(reason, total)
   return { extent = "unread", reason = reason, size = 0, total = total }
@@ -67,8 +65,14 @@ function body.read(conf, streaming, plain)
     return unread("too_large", length)
   end
 
-  -- Some ngx_lua releases refuse HTTP/2 bodies without a length by throwing.
-  local read, err = pcall(ngx.req.read_body)
+  local read, err = true, nil
+  if http1 then
+    -- Not by pcall(), with which LuaJIT compiles neither this call nor what is around it.
+    ngx.req.read_body()
+  else
+    -- Some ngx_lua releases refuse HTTP/2 bodies without a length by throwing.
+    read, err = pcall(ngx.req.read_body)
+  end
   if not read then
     return unread("error", length), err
   end
