@@ -27,7 +27,7 @@ local function is_ipv4(text)
   return count == 4 and text:find("^%d+%.%d+%.%d+%.%d+$") ~= nil
 end
 
--- The number of groups of 16 bits in a part of an IPv6 address, or nil if it is none.
+-- The number of groups of 16 bits in a part of an IPv6 address, or nil if it is not valid.
 local function ipv6_groups(part)
   local count = 0
   if part == "" then
