@@ -256,6 +256,7 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         "Cookie: JSESSIONID=4F2A",
         "requiredLabels={\"CommonUiLabels\":[\"CommonDelete\"]}",
     ),
+    ("GET /api/manager/db_mode?value=cache", "", ""),
     ("POST /userdata/workflows%2Fportrait.json", "", r#"{"nodes":[]}"#),
     ("GET /filex/read-raw?url=https://cdn.example.com/a.txt", "Cookie: JSESSIONID=4F2A", ""),
     ("GET /sys/ui/sys_ui_component/sysUiComponent.do?method=delPreviewFile&directoryPath=preview42", "", ""),
