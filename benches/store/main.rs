@@ -8,6 +8,7 @@
 //! cargo bench --bench store -- 10000000 postgres://... seed=100000        # the same, into an existing database
 //! cargo bench --bench store -- 0 postgres://...                           # pages alone, over what is in that database
 //! cargo bench --bench store -- 0 postgres://... restart='pg_ctlcluster 15 main restart'       # cold, too: see below
+//! cargo bench --bench store -- 0 postgres://... only='30 days,a network'                 # pages with one of these in their name
 //! cargo bench --bench store -- 1000000 upgrade                             # a database of the build before, on both engines
 //! ```
 //!
@@ -64,7 +65,7 @@ fn main() {
         run("SQLite", &format!("sqlite:{}", directory.path().display()), hits, None, drop_page_cache);
     }
     if let Some(url) = engines.iter().find(|engine| engine.starts_with("postgres://")) {
-        return external(url, hits, seed, named("restart="));
+        return external(url, hits, seed, named("restart="), named("only="));
     }
     if wanted("postgres")
         && let Some(mut server) = Server::start_durable()
@@ -93,8 +94,8 @@ fn upgrades(hits: u64, seed: Option<u64>) {
 }
 
 /// Fills the database at `url`, unless `hits` is 0, and measures pages over it; `restart` is the command that starts its server
-/// anew, without which nothing is cold.
-fn external(url: &str, hits: u64, seed: Option<u64>, restart: Option<&str>) {
+/// anew, without which nothing is cold, and `only` has names of pages, or parts of them, where not all are measured.
+fn external(url: &str, hits: u64, seed: Option<u64>, restart: Option<&str>, only: Option<&str>) {
     if hits > 0 {
         fill(url, hits, seed);
     }
@@ -108,7 +109,7 @@ fn external(url: &str, hits: u64, seed: Option<u64>, restart: Option<&str>) {
         }
     });
     let restart = restart.as_mut().map(|restart| restart as &mut dyn FnMut());
-    pages::measure(&[&format!("control_plane.database={url}"), &key], restart);
+    pages::measure(&[&format!("control_plane.database={url}"), &key], restart, only);
 }
 
 /// Has the system give up the files that it holds in memory, where that is permitted.
@@ -129,7 +130,7 @@ fn run(engine: &str, url: &str, hits: u64, seed: Option<u64>, mut restart: impl 
         format!("control_plane.key_file={}", directory.path().join("key.pem").display()),
     ];
     let places: Vec<&str> = places.iter().map(String::as_str).collect();
-    pages::measure(&places, Some(&mut restart));
+    pages::measure(&places, Some(&mut restart), None);
     end_to_end::measure(&places);
     runtime().block_on(retain(url));
     println!();

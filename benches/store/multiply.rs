@@ -13,8 +13,8 @@ CREATE UNLOGGED TABLE seed_attacks AS
   SELECT DISTINCT ON (grp) grp, attack_type, point, host, sketch FROM attacks ORDER BY grp, sources DESC;
 TRUNCATE hits, hit_docs, hit_groups, attacks, hit_counts, group_hours, hour_summaries, summarized_hours;
 CREATE TABLE kept_indexes AS SELECT indexname, replace(indexdef, ' ON ONLY ', ' ON ') AS definition FROM pg_indexes
-  WHERE indexname IN ('hits_words', 'hits_ip', 'hits_request', 'hits_repeated', 'hit_groups_ip');
-DROP INDEX IF EXISTS hits_words, hits_ip, hits_request, hits_repeated, hit_groups_ip;";
+  WHERE indexname IN ('hits_words', 'hits_ip', 'hits_request', 'hits_repeated', 'hit_groups_source');
+DROP INDEX IF EXISTS hits_words, hits_ip, hits_request, hits_repeated, hit_groups_source;";
 
 /// Each hit at `COPIES` times, evenly over the span of the seed and a little by chance.
 const PLAN: &str = "

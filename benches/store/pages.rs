@@ -96,20 +96,23 @@ fn of_an_attack(browser: &Session<'_>) -> Vec<(String, String)> {
 }
 
 /// Opens each page after `restart` and then several times, and prints a table in Markdown. `restart` leaves the server of the
-/// database with nothing in memory; without it nothing is cold.
-pub fn measure(places: &[&str], mut restart: Option<&mut dyn FnMut()>) {
+/// database with nothing in memory; without it nothing is cold. `only` has names of pages, or parts of them, with commas between.
+pub fn measure(places: &[&str], mut restart: Option<&mut dyn FnMut()>, only: Option<&str>) {
     let control_plane = WEIR.control_plane(places);
     let browser = control_plane.login();
     let mut pages: Vec<(String, String)> =
         PAGES.iter().map(|&(name, path)| (name.to_owned(), path.to_owned())).collect();
     pages.extend(of_an_attack(&browser));
+    pages.retain(|(name, _)| only.is_none_or(|only| only.split(',').any(|part| name.contains(part))));
     println!("\n| page | cold, ms | median, ms | p95, ms |\n|---|---|---|---|");
     for (name, path) in &pages {
         let cold = restart.as_mut().map(|restart| worst_cold(&browser, path, &mut **restart));
         line(&browser, name, path, cold);
     }
     println!();
-    export(&browser);
+    if only.is_none() {
+        export(&browser);
+    }
 }
 
 /// The longest of some openings, each with nothing in memory.

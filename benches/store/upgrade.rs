@@ -16,11 +16,12 @@ const DAY: i64 = 86_400_000;
 /// Days over which hits lie, and one more for the edges.
 const DAYS: i64 = 11;
 
-/// What the migrations from 0153 on made: hours summed up, the index of paths, counts of groups by hour, an index of counts.
+/// What the migrations from 0153 on made: hours summed up, counts of groups by hour, an index of counts, one of sources.
 const UNDO: &str = "
 DROP TABLE hour_summaries;
 DROP TABLE summarized_hours;
-DROP INDEX hit_groups_path;
+DROP INDEX hit_groups_source;
+CREATE INDEX IF NOT EXISTS hit_groups_ip ON hit_groups (ip_key, grp, hit);
 DROP TABLE group_hours;
 DROP INDEX hit_counts_value;
 DELETE FROM migrations WHERE scope = 'hits' AND number >= 153;";

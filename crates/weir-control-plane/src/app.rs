@@ -80,6 +80,8 @@ pub struct Config {
 const RETAIN: Duration = Duration::from_secs(60 * 60);
 /// Between two rounds of summing up hours that are over, or have new hits.
 const SUMMARIZE: Duration = Duration::from_secs(3 * 60);
+/// After the start, until what pages need for their first opening is prepared: the start itself has more to do.
+const PREPARE: Duration = Duration::from_secs(15);
 
 /// The services.
 #[derive(Debug)]
@@ -294,7 +296,17 @@ impl App {
                 () = all => {}
             }
         };
+        let prepare = async {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(PREPARE) => {}
+            }
+            if let Err(error) = self.prepare_preview().await {
+                tracing::debug!(%error, "the first blocking preview compiles its signatures itself");
+            }
+        };
         tokio::join!(
+            prepare,
             self.policy.follow(stop.clone()),
             sweep,
             observe,
@@ -317,10 +329,10 @@ impl App {
                 tracing::warn!(%error, "hits of some hours were not counted by group; tried again in minutes")
             }
         }
-        match self.store.index_paths().await {
+        match self.store.index_sources().await {
             Ok(0) => {}
-            Ok(days) => tracing::info!(days, "paths of stored hits indexed"),
-            Err(error) => tracing::warn!(%error, "paths of stored hits were not indexed; tried again in minutes"),
+            Ok(days) => tracing::info!(days, "sources of stored hits indexed"),
+            Err(error) => tracing::warn!(%error, "sources of stored hits were not indexed; tried again in minutes"),
         }
         match self.store.summarize_hours().await {
             Ok(0) => {}

@@ -30,6 +30,9 @@ pub enum Error {
     /// There is no such thing.
     #[error("there is no such {0}")]
     NotFound(&'static str),
+    /// The path takes other methods: those of the header `Allow`.
+    #[error("this path does not take that method; the header `Allow` names those that it takes")]
+    Method,
     /// It contradicts what is there; says how.
     #[error("{0}")]
     Conflict(String),

@@ -33,6 +33,7 @@ impl Error {
         match self {
             Error::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid"),
             Error::NotFound(_) => (StatusCode::NOT_FOUND, "not-found"),
+            Error::Method => (StatusCode::METHOD_NOT_ALLOWED, "method"),
             Error::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Error::Unconfirmed(_) => (StatusCode::PRECONDITION_REQUIRED, "confirmation-required"),
             Error::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden"),

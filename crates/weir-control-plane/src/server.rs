@@ -30,6 +30,7 @@ pub fn router(app: &App) -> Router {
     let all = tables(app)
         .into_iter()
         .fold(node_api_routes::router(app.clone()), |all, routes| all.merge(routes.into_router()));
+    let all = all.method_not_allowed_fallback(|| async { Error::Method });
     let all = all.layer(from_fn_with_state(app.clone(), answering));
     all.fallback(|| async { Error::NotFound("page") })
         .layer(from_fn(console::errors))

@@ -162,7 +162,7 @@ impl App {
     }
 
     async fn points(&self, filter: &Filter) -> Result<Vec<AttackedPoint>> {
-        let attacks = self.store.attacks(filter, &Page::first(MAX_PAGE)).await?.rows;
+        let attacks = self.store.attacks_alone(filter, &Page::first(MAX_PAGE)).await?.rows;
         let mut found: Vec<AttackedPoint> = Vec::new();
         let mut known: HashMap<(AttackType, String), usize> = HashMap::new();
         for attack in attacks {

@@ -7,7 +7,7 @@
 use super::before_after::Judges;
 use super::propose::is_exceptable;
 use super::replay::Judge;
-use super::state::PolicyState;
+use super::state::{DEFAULT_GROUP, PolicyState};
 use crate::app::App;
 use crate::error::Result;
 use crate::store::{Count, Filter, HOUR, PassedGroup, Replay};
@@ -22,9 +22,11 @@ use weir_protocol::hit::Hit;
 /// Most hits judged again.
 const MAX_HITS: usize = 10_000;
 /// Hits read at once.
-const PORTION: usize = 200;
-/// How long hits are judged again unless asked otherwise: a page is there within a second.
+const PORTION: usize = 100;
+/// How long a report may take unless asked otherwise: a page is there within a second.
 pub const SHORT: Duration = Duration::from_millis(600);
+/// How long hits are judged again at least, however long it took to find them.
+const LEAST: Duration = Duration::from_millis(150);
 /// Longest time for it.
 pub const LONG: Duration = Duration::from_secs(8);
 /// Groups reported, those with most hits.
@@ -91,9 +93,20 @@ pub struct BlockingReport {
 }
 
 impl App {
+    /// Compiles the signatures in force, unless that is done, so that the first report does not wait for it.
+    pub async fn prepare_preview(&self) -> Result<()> {
+        let state = all_blocking(&self.policy.head().state);
+        let files = self.rule_files_with(&state.rule_packs).await?;
+        let app = self.clone();
+        let prepare =
+            move || Judge::in_force(&state, DEFAULT_GROUP, app.clock.seconds(), &files, &app.replays).map(drop);
+        self.replays.run(prepare).await
+    }
+
     /// What blocking would have done since the hour of `from` to the hits that fit `filter`, which may name a host or an
-    /// application, and had passed, as far as these can be judged again within `time`, at most [`LONG`].
+    /// application, and had passed, as far as these can be judged again until `time`, at most [`LONG`], is over.
     pub async fn blocking_report(&self, filter: &Filter, from: i64, time: Duration) -> Result<BlockingReport> {
+        let until = Instant::now() + time.min(LONG);
         let state = Arc::new(all_blocking(&self.policy.head().state));
         let own = state.own_groups().into_iter().map(str::to_owned).collect();
         let judges = Judges::new(self, [state], own, Judge::in_force).await?;
@@ -108,9 +121,8 @@ impl App {
             uncounted_hours: passed.uncounted_hours,
         };
         let (app, runtime) = (self.clone(), Handle::current());
-        let time = time.min(LONG);
         let from = from.max(0).div_euclid(HOUR) * HOUR;
-        self.replays.run(move || trial.run(&app, from, &passed.groups, &runtime, time)).await
+        self.replays.run(move || trial.run(&app, from, &passed.groups, &runtime, until)).await
     }
 }
 
@@ -174,10 +186,14 @@ impl Trial {
         from: i64,
         groups: &[PassedGroup],
         runtime: &Handle,
-        time: Duration,
+        until: Instant,
     ) -> Result<BlockingReport> {
-        let until = Instant::now() + time;
+        let until = until.max(Instant::now() + LEAST);
         'all: for portion in in_turns(groups).chunks(PORTION) {
+            if Instant::now() > until {
+                self.unfinished = true;
+                break;
+            }
             for replay in runtime.block_on(app.store.replays(portion))? {
                 if Instant::now() > until {
                     self.unfinished = true;

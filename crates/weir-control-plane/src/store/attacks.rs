@@ -24,8 +24,9 @@ const MAX_FITTING: usize = 2_000;
 /// Most groups that these hits may name together: a query of SQLite takes 32,766 values, and each is up to three of them.
 const MAX_PAIRS: usize = 8_000;
 
-/// Newest hits of an attack that are looked at to count those from many addresses.
-const NEWEST: u64 = 1_000;
+/// Newest hits of an attack that are looked at to count those from many addresses: no index finds them, and each may lie on
+/// a page of its own.
+const NEWEST: u64 = 200;
 
 /// Newest hits of single addresses in an attack that are counted.
 const COUNTED: u64 = 1_000;
@@ -48,12 +49,27 @@ impl Database {
         self.attacks_among(filter, page, MAX_SEARCHED).await
     }
 
+    /// [`Self::attacks`] without their last hits and excerpts, which take most of the reading.
+    pub async fn attacks_alone(&self, filter: &Filter, page: &Page) -> Result<Listing<Attack>, StoreError> {
+        self.listed(filter, page, MAX_SEARCHED, false).await
+    }
+
     /// [`Self::attacks`] that looks at `most` hits.
     pub(super) async fn attacks_among(
         &self,
         filter: &Filter,
         page: &Page,
         most: u64,
+    ) -> Result<Listing<Attack>, StoreError> {
+        self.listed(filter, page, most, true).await
+    }
+
+    async fn listed(
+        &self,
+        filter: &Filter,
+        page: &Page,
+        most: u64,
+        with_hits: bool,
     ) -> Result<Listing<Attack>, StoreError> {
         clause::check(filter)?;
         let filter = &self.bounded(filter);
@@ -69,8 +85,11 @@ impl Database {
             let (oldest, before) = (oldest.as_deref(), before.as_deref());
             let window = Window { is_bounded: search.is_bounded(), oldest, before };
             let listed = list(&partition, filter, window, page, limit + 1 - out.len()).await;
-            let (rows, since) = listed.map_err(|e| partition.named(e))?;
-            out.extend(rows);
+            let (found, since) = listed.map_err(|e| partition.named(e))?;
+            out.extend(match with_hits {
+                true => with_last_hits(&partition, found).await.map_err(|e| partition.named(e))?,
+                false => found.into_iter().map(|one| one.attack).collect(),
+            });
             if out.len() > limit {
                 break;
             }
@@ -166,7 +185,7 @@ async fn list(
     window: Window<'_>,
     page: &Page,
     limit: usize,
-) -> Result<(Vec<Attack>, Option<i64>), StoreError> {
+) -> Result<(Vec<Found>, Option<i64>), StoreError> {
     let mut sql = Sql::new(COLUMNS);
     let since = conditions(&mut sql, partition, filter, window).await?;
     if let Some(after) = &page.after {
@@ -177,11 +196,32 @@ async fn list(
     let mut found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if !filter.ips.any.is_empty() {
         let many = hits_from(partition, filter).await? > FEW;
-        for one in &mut found {
-            narrow(partition, filter, one, many).await?;
-        }
+        let part = found.len().div_ceil(3).max(1);
+        let mut parts = found.chunks_mut(part).map(|part| Box::pin(narrow_each(partition, filter, part, many)));
+        // Each attack is a question of its own to the engine, which answers three at once.
+        tokio::try_join!(maybe(parts.next()), maybe(parts.next()), maybe(parts.next()))?;
     }
-    Ok((with_last_hits(partition, found).await?, since))
+    Ok((found, since))
+}
+
+async fn maybe(work: Option<impl Future<Output = Result<(), StoreError>>>) -> Result<(), StoreError> {
+    match work {
+        Some(work) => work.await,
+        None => Ok(()),
+    }
+}
+
+/// Leaves of each attack what came from the addresses asked for.
+async fn narrow_each(
+    partition: &Partition,
+    filter: &Filter,
+    found: &mut [Found],
+    many: bool,
+) -> Result<(), StoreError> {
+    for one in found {
+        narrow(partition, filter, one, many).await?;
+    }
+    Ok(())
 }
 
 /// Whether an address that is asked for is a network of several.
@@ -194,8 +234,9 @@ fn has_network(filter: &Filter) -> bool {
 /// which no index finds, of single addresses their own newest.
 async fn narrow(partition: &Partition, filter: &Filter, found: &mut Found, many: bool) -> Result<(), StoreError> {
     let only = Filter { ips: filter.ips.clone(), ..Filter::default() };
-    let many = many && found.attack.hits > NEWEST;
-    let sampled = many && has_network(filter);
+    let network = has_network(filter);
+    let many = many && found.attack.hits > if network { NEWEST } else { COUNTED };
+    let sampled = many && network;
     let of_attack = |sql: &mut Sql| {
         sql.push("FROM hit_groups g WHERE g.grp = ").bind(found.grp.as_str());
         sql.push(" AND g.hit >= ").bind(found.first_hit.as_str());

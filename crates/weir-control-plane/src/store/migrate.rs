@@ -10,6 +10,7 @@
 //! | `{clustered}` | `WITHOUT ROWID` | nothing |
 //! | `{by_range:COLUMN}` | nothing | `PARTITION BY RANGE (COLUMN)` |
 //! | `{only}` | nothing | `ONLY `: not the partitions that are there |
+//! | `{sqlite}` | nothing | `-- `: the rest of the line is left out |
 //!
 //! A migration that was released is never changed: its checksum is compared at each start.
 
@@ -65,6 +66,7 @@ pub(super) const HITS: &[Migration] = migrations! {
     154 "0154_path_index",
     155 "0155_group_hours",
     156 "0156_counts_of_a_value",
+    157 "0157_source_index",
 };
 
 /// Names of all migrations of this build.
@@ -188,6 +190,7 @@ pub(super) fn dialect(engine: Engine, sql: &str) -> String {
             (Engine::Postgres, ("octets", _)) => "BYTEA".to_owned(),
             (Engine::Sqlite, ("clustered", _)) => "WITHOUT ROWID".to_owned(),
             (Engine::Postgres, ("only", _)) => "ONLY ".to_owned(),
+            (Engine::Postgres, ("sqlite", _)) => "-- ".to_owned(),
             (Engine::Postgres, ("by_range", column)) => format!("PARTITION BY RANGE ({column})"),
             _ => String::new(),
         });

@@ -288,6 +288,41 @@ async fn changes_by_a_session_need_its_csrf_token() {
     }
 }
 
+/// What every refusal of the API has: the form of a problem, with its own status and some words.
+fn is_problem(answer: &crate::testing::Answer, status: u16) {
+    assert_eq!(answer.status.as_u16(), status, "{answer:?}");
+    assert_eq!(answer.header("content-type"), "application/problem+json", "{answer:?}");
+    let problem = answer.json();
+    assert_eq!(problem["status"], status);
+    assert!(problem["type"].as_str().is_some_and(|kind| kind.starts_with("urn:weir:problem:")), "{problem}");
+    assert!(problem["detail"].as_str().is_some_and(|words| !words.is_empty()), "{problem}");
+}
+
+#[tokio::test]
+async fn every_refusal_is_a_problem() {
+    let fixture = Fixture::new().await;
+    let (cookie, csrf) = fixture.browser(Role::Administrator).await;
+    let call = async |method: &str, path: &str, kind: &str, body: &[u8]| {
+        let headers = [("cookie", cookie.as_str()), ("x-csrf-token", &csrf), ("content-type", kind)];
+        fixture.call(method, path, &headers, body).await
+    };
+    let json = "application/json";
+    let answer = call("DELETE", "/api/v1/nodes", json, b"").await;
+    is_problem(&answer, 405);
+    assert_eq!(answer.header("allow"), "GET,HEAD");
+    is_problem(&call("TRACE", "/api/v1/rules", json, b"").await, 405);
+    is_problem(&call("GET", "/api/v1/nothing", json, b"").await, 404);
+    is_problem(&call("GET", "/api/v1/rules/9999999", json, b"").await, 404);
+    is_problem(&call("GET", "/api/v1/rules/x", json, b"").await, 404);
+    is_problem(&call("GET", "/api/v1/hits?limit=x", json, b"").await, 422);
+    is_problem(&call("POST", "/api/v1/rules", json, b"{\"a\":").await, 422);
+    is_problem(&call("POST", "/api/v1/rules", json, b"\xff").await, 422);
+    is_problem(&call("POST", "/api/v1/rules", "text/plain", b"{}").await, 422);
+    is_problem(&call("POST", "/api/v1/rules", json, &vec![b' '; crate::routes::BODY_LIMIT + 1]).await, 413);
+    let node = fixture.call("GET", weir_protocol::node_api::EVENTS, &[], b"").await;
+    is_problem(&node, 405);
+}
+
 #[tokio::test]
 async fn answers_bring_headers_that_keep_them_apart_and_unknown_pages_are_problems() {
     let fixture = Fixture::new().await;

@@ -1,5 +1,8 @@
 //! The rule files that ship with the node, embedded.
 
+use super::error::FileErrors;
+use super::format::SignatureDoc;
+use super::{read, yaml_tree};
 use rust_embed::Embed;
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -42,6 +45,18 @@ pub fn ids() -> &'static HashSet<String> {
     &IDS
 }
 
+/// The embedded signatures as they are written, in order of file: to describe them, no pattern has to be compiled.
+pub fn docs() -> Vec<SignatureDoc> {
+    let mut docs = Vec::new();
+    for (path, text) in files() {
+        if let Ok(root) = yaml_tree::parse(&text) {
+            let (parsed, _) = read::entries(&root, &mut FileErrors::new(&path));
+            docs.extend(parsed.into_iter().map(|one| one.doc));
+        }
+    }
+    docs
+}
+
 /// Whether an embedded file has this path below `rules/`.
 pub(super) fn contains(path: &str) -> bool {
     Rules::get(path).is_some()
@@ -80,5 +95,7 @@ mod tests {
         let all = super::super::compile::compile(&files()).unwrap_or_else(|errors| panic!("{}", errors[0]));
         let compiled: HashSet<String> = all.signatures.iter().map(|one| one.id.to_string()).collect();
         assert_eq!(compiled, *ids());
+        let described: Vec<String> = docs().into_iter().map(|doc| doc.id).collect();
+        assert_eq!(described, all.signatures.iter().map(|one| one.id.to_string()).collect::<Vec<_>>());
     }
 }

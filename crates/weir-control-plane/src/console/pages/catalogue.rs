@@ -16,14 +16,10 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 use weir_core::detect;
 use weir_core::model::{AttackType, Confidence};
-use weir_core::ruleset::{Ruleset, builtin, compile};
+use weir_core::ruleset::builtin;
 
 /// How far back hits are counted, in milliseconds: 30 days.
 const COUNTED: i64 = 30 * 86_400_000;
-
-/// The signatures that are built in.
-static BUILTIN: LazyLock<Ruleset> =
-    LazyLock::new(|| compile::compile(&builtin::files()).expect("the built-in rules compile, by their test"));
 
 /// A signature or detector, as it is looked up.
 pub struct CatalogueEntry {
@@ -45,8 +41,7 @@ pub struct CatalogueEntry {
 
 /// Every signature and detector by type and name.
 static ENTRIES: LazyLock<Vec<CatalogueEntry>> = LazyLock::new(|| {
-    let signatures = BUILTIN.signatures.iter().map(|signature| {
-        let doc = &signature.doc;
+    let signatures = builtin::docs().into_iter().map(|doc| {
         let joined =
             |list: &[String], otherwise: &str| if list.is_empty() { otherwise.into() } else { list.join(", ") };
         CatalogueEntry {
