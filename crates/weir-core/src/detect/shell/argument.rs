@@ -3,6 +3,8 @@
 use super::super::any_of::AnyOf;
 use super::super::work;
 use super::MAX_LINE;
+use super::commands::{self, NameClass};
+use super::tag;
 use super::wildcard::hides_secret;
 
 /// What follows a command's name.
@@ -21,8 +23,8 @@ pub enum Argument {
 /// Words after a command among which a target is looked for.
 const TARGET_WORDS: usize = 4;
 
-/// Files, directories and addresses that attacks aim at.
-static TARGETS: AnyOf = AnyOf::new(&[
+/// Files and directories that attacks aim at, and this host.
+static FILES: AnyOf = AnyOf::new(&[
     b"/etc/",
     b"/bin/",
     b"/tmp/",
@@ -30,14 +32,18 @@ static TARGETS: AnyOf = AnyOf::new(&[
     b"/proc/",
     b"c:\\",
     b"c:/",
-    b"http://",
-    b"https://",
-    b"ftp://",
     b"127.0.0.1",
     b"%comspec%",
     b"%windir%",
     b"%systemroot%",
 ]);
+/// Addresses of other hosts.
+static URLS: AnyOf = AnyOf::new(&[b"http://", b"https://", b"ftp://"]);
+/// Ordinary words that are commands which fetch or open a URL.
+const FETCHING: &[&[u8]] = &[
+    b"start", b"open", b"install", b"go", b"node", b"java", b"exec", b"eval", b"call", b"command", b"run", b"source",
+    b"convert",
+];
 
 /// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
 /// `inside`: the command is in a substitution, which a parenthesis or a backtick ends.
@@ -48,10 +54,17 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     if blanks > 0 {
         let head = words(text, TARGET_WORDS).to_ascii_lowercase();
         work::count(2 * head.len());
-        let is_word_end = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'+' | b';' | b'|' | b'&' | b'\'' | b'"');
-        if TARGETS.is_in(&head) || head.split(is_word_end).any(hides_secret) {
+        let is_word = commands::classify(name) == Some(NameClass::OrdinaryWord);
+        if is_word && tag::begins(text) {
+            return Argument::Text;
+        }
+        let fetches = !is_word || FETCHING.iter().any(|word| name.eq_ignore_ascii_case(word));
+        let mut words = head.split(ends_target);
+        if URLS.is_in(&head) && fetches || words.any(|word| is_file(word, is_word) || hides_secret(word)) {
             return Argument::Target;
         }
+    } else if tag::begins(text) && commands::classify(name) == Some(NameClass::OrdinaryWord) {
+        return Argument::Text;
     }
     let Some(&first) = text.first() else { return Argument::None };
     match first {
@@ -93,6 +106,16 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
         _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
         _ => named_host(text),
     }
+}
+
+/// Whether a byte ends a word among which targets are looked for.
+fn ends_target(b: &u8) -> bool {
+    b.is_ascii_whitespace() || matches!(b, b'+' | b';' | b'|' | b'&' | b'\'' | b'"')
+}
+
+/// Whether a word names a file that attacks aim at. Behind an ordinary word, the path of a URL is none.
+fn is_file(word: &[u8], is_prose: bool) -> bool {
+    FILES.is_in(word) && !(is_prose && URLS.is_in(word))
 }
 
 /// Whether `text` begins with quotes or brackets that end a word, and goes on with something else, if at all.

@@ -10,6 +10,7 @@ mod grammar;
 mod line;
 mod place;
 mod separator;
+mod tag;
 mod wildcard;
 mod wrapper;
 
@@ -100,6 +101,9 @@ pub const DETECTOR: Detector = Detector {
             ";+$u+cat+/etc$u/passwd+\\#",
             "/???/c?t+/???/??ss??",
             "/e*c/*asswd",
+            "; sort</etc/passwd>x",
+            "& start http://a.example/x.exe",
+            "; head ../../etc/passwd",
             "cat /e??/pa???d",
             "cat+/e??/pa???d",
         ],
@@ -163,6 +167,10 @@ pub const DETECTOR: Detector = Detector {
             "/*/*",
             "/etc/*",
             "C++;D++",
+            "Cars & more https://a.example/x",
+            "<p>Sale &amp; more</p><p><a href=\"https://a.example\">x</a></p>",
+            "<li>News &amp; top <b>10</b> <a href=\"https://a.example/tmp/\">list</a></li>",
+            "Sales & test drive: http://a.example",
             "rock+roll;cat+dog",
         ],
     },

@@ -4,6 +4,7 @@
 //! the inside of a script ([`script`]). Handlers are any `on...` attribute of a tag, not a list.
 
 mod attribute;
+mod player;
 mod script;
 pub mod svg;
 mod tag;
@@ -251,6 +252,7 @@ mod tests {
             "Dear team, the alert (see above) fired",
             "<input type=checkbox checked>",
             "<iframe width=\"560\" height=\"315\" src=\"https://www.youtube.com/embed/a?start=5\" allowfullscreen></iframe>",
+            "<p>Hi</p><iframe src=\"https://www.youtube.com/embed/a\"></iframe>",
             "<p>Don't use <code>eval()</code> here</p>",
             "```js\ndocument.querySelector('#x').addEventListener('click', () => alert('hi'));\n```",
             "<button onClick={handleClick}>Go</button>",

@@ -3,7 +3,7 @@
 use super::super::ahead::Ahead;
 use super::super::{Match, work};
 use super::attribute::{self, Attribute, Attributes};
-use super::script;
+use super::{player, script};
 use crate::model::Confidence;
 
 /// Most bytes inspected of one tag.
@@ -214,7 +214,7 @@ struct TagTraits {
     data: Option<bool>,
     /// Whether a frame shows a document of another site over TLS, as embedded players and maps do.
     frame: bool,
-    /// Whether there are the attributes that markup of embedded players has. A frame with both executes nothing in the page.
+    /// Whether there are the attributes that markup of embedded players has, or its host is one of them. A frame with both executes nothing in the page.
     sized: bool,
 }
 
@@ -253,7 +253,7 @@ impl TagTraits {
         let loads = || self.opened && LOADS.iter().any(|(e, names)| *e == element && names.iter().any(|n| is(n)));
         let embeds = self.opened && element == b"iframe" && is(b"src") && is_embed(attribute.value);
         self.frame |= embeds;
-        self.sized |= EMBED.iter().any(|name| is(name));
+        self.sized |= EMBED.iter().any(|name| is(name)) || embeds && player::is_known(attribute.value);
         self.runs |= filled
             && !embeds
             && (attribute::handles(attribute)
