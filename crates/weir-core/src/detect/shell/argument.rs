@@ -6,6 +6,7 @@ use super::MAX_LINE;
 use super::commands::{self, NameClass};
 use super::tag;
 use super::wildcard::hides_secret;
+use crate::model::Lexicon;
 
 /// What follows a command's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,10 +40,97 @@ static FILES: AnyOf = AnyOf::new(&[
 ]);
 /// Addresses of other hosts.
 static URLS: AnyOf = AnyOf::new(&[b"http://", b"https://", b"ftp://"]);
-/// Ordinary words that are commands which fetch or open a URL.
-const FETCHING: &[&[u8]] = &[
-    b"start", b"open", b"install", b"go", b"node", b"java", b"exec", b"eval", b"call", b"command", b"run", b"source",
-    b"convert",
+/// Commands that may be words of a text, and that fetch or open a URL. `true`: as their first argument; the others behind an
+/// option or a subcommand.
+static FETCHING: Lexicon<bool, 128> = Lexicon::new(&[
+    (
+        true,
+        &[
+            "start", "open", "source", "convert", "curl", "wget", "ping", "nc", "netcat", "ncat", "rpm", "ftp", "sftp",
+            "telnet", "whois", "dig", "iwr", "irm", "iex", "vim", "vi", "gimp",
+        ],
+    ),
+    (
+        false,
+        &[
+            "install",
+            "go",
+            "node",
+            "java",
+            "exec",
+            "eval",
+            "call",
+            "command",
+            "run",
+            "bash",
+            "sh",
+            "cmd",
+            "perl",
+            "php",
+            "python",
+            "python2",
+            "python3",
+            "pip",
+            "ruby",
+            "lua",
+            "git",
+            "npm",
+            "yarn",
+            "composer",
+            "gem",
+            "cargo",
+            "apt",
+            "yum",
+            "dnf",
+            "apk",
+            "pacman",
+            "snap",
+            "docker",
+            "aws",
+            "ssh",
+            "scp",
+            "sudo",
+            "certreq",
+            "terraform",
+            "reg",
+            "sc",
+            "net",
+            "jrunscript",
+            "jjs",
+            "mutt",
+            "env",
+            "xterm",
+            "tclsh",
+            "psql",
+            "mysql",
+        ],
+    ),
+]);
+/// Subcommands that a URL follows.
+const SUBCOMMANDS: &[&[u8]] = &[
+    b"add",
+    b"build",
+    b"clone",
+    b"config",
+    b"curl",
+    b"download",
+    b"exec",
+    b"fetch",
+    b"get",
+    b"i",
+    b"import",
+    b"install",
+    b"load",
+    b"pull",
+    b"push",
+    b"remote",
+    b"require",
+    b"run",
+    b"s3",
+    b"start",
+    b"submodule",
+    b"use",
+    b"wget",
 ];
 
 /// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
@@ -51,20 +139,19 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     let skipped = rest.iter().take_while(|b| matches!(b, b' ' | b'\t' | b'+' | 0x0b | 0x0c)).count();
     let text = &rest[skipped..];
     let blanks = skipped + usize::from(separated);
+    if tag::begins(text) {
+        return Argument::Text;
+    }
     if blanks > 0 {
         let head = words(text, TARGET_WORDS).to_ascii_lowercase();
         work::count(2 * head.len());
-        let is_word = commands::classify(name) == Some(NameClass::OrdinaryWord);
-        if is_word && tag::begins(text) {
-            return Argument::Text;
-        }
-        let fetches = !is_word || FETCHING.iter().any(|word| name.eq_ignore_ascii_case(word));
+        let is_word = may_be_prose(name);
         let mut words = head.split(ends_target);
-        if URLS.is_in(&head) && fetches || words.any(|word| is_file(word, is_word) || hides_secret(word)) {
+        if URLS.is_in(&head) && (!is_word || fetches(name, &head))
+            || words.any(|word| is_file(word, is_word) || hides_secret(word))
+        {
             return Argument::Target;
         }
-    } else if tag::begins(text) && commands::classify(name) == Some(NameClass::OrdinaryWord) {
-        return Argument::Text;
     }
     let Some(&first) = text.first() else { return Argument::None };
     match first {
@@ -98,6 +185,7 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
         b'/' if matches!(text.get(1), None | Some(b' ' | b';' | b'|' | b'&' | b')')) => Argument::Option,
         b'$' | b'~' | b'*' | b'%' => Argument::Option,
         b'.' if matches!(text.get(1), None | Some(b'/' | b'.' | b' ' | b';')) => Argument::Option,
+        b'\'' | b'"' if is_quoted_word(text) && may_be_prose(name) => Argument::Text,
         b'\'' | b'"' => Argument::Option,
         // The number of a standard stream: `2>&1`, `2>/dev/null`.
         _ if stream_redirects(text) => Argument::Option,
@@ -106,6 +194,31 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
         _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
         _ => named_host(text),
     }
+}
+
+/// Whether a command has a name that is, or abbreviates, a word of texts.
+fn may_be_prose(name: &[u8]) -> bool {
+    commands::classify(name).is_some_and(|class| class < NameClass::Unmistakable)
+}
+
+/// Whether a command of this name with these arguments, lower case, may fetch a URL among them.
+fn fetches(name: &[u8], arguments: &[u8]) -> bool {
+    FETCHING.get(name).is_some_and(|directly| {
+        let first = arguments.split(|b| matches!(b, b' ' | b'+')).next().unwrap_or_default();
+        directly || !first.first().is_some_and(u8::is_ascii_alphabetic) || SUBCOMMANDS.contains(&first)
+    })
+}
+
+/// Whether `text` begins with a word or a title that a sentence quotes and goes on behind: `"good" stuff`.
+fn is_quoted_word(text: &[u8]) -> bool {
+    const MAX_QUOTED: usize = 64;
+    let inside = &text[1..text.len().min(1 + MAX_QUOTED)];
+    let Some(end) = inside.iter().position(|b| *b == text[0]) else { return false };
+    work::count(end);
+    let plain =
+        inside[..end].iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b' ' | b'-' | b'.' | b',') || *b >= 0x80);
+    let behind = text.get(end + 2..end + 4);
+    plain && end > 0 && behind.is_some_and(|next| next[0] == b' ' && next[1].is_ascii_alphabetic())
 }
 
 /// Whether a byte ends a word among which targets are looked for.
