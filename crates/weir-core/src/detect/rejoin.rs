@@ -8,8 +8,20 @@ const MAX_REMOVED: usize = 48;
 
 /// `text` without what splits words; `None` if nothing does.
 pub fn run(text: &[u8]) -> Option<Vec<u8>> {
+    run_if(text, |_| true)
+}
+
+/// Letters of a joined word looked at on each side of the place where it was split.
+const MAX_SIDE: usize = 24;
+/// Places in a joined word closer than this are looked at together.
+const APART: usize = 8;
+
+/// `text` without what splits words, if one of these, lower case, is `wanted`. Of a long word, parts around places where it
+/// was split are looked at.
+pub fn run_if(text: &[u8], wanted: impl Fn(&[u8]) -> bool) -> Option<Vec<u8>> {
     work::count(text.len());
     let mut out: Vec<u8> = Vec::new();
+    let mut joins: Vec<usize> = Vec::new();
     let mut done = 0;
     let mut at = 0;
     while let Some(offset) = text[at..].iter().position(|b| begins(*b)) {
@@ -19,6 +31,9 @@ pub fn run(text: &[u8]) -> Option<Vec<u8>> {
                 out.extend_from_slice(&text[done..at]);
                 at += len;
                 done = at;
+                if joins.last().is_none_or(|last| out.len() >= last + APART) {
+                    joins.push(out.len());
+                }
             }
             None => at += 1,
         }
@@ -27,7 +42,16 @@ pub fn run(text: &[u8]) -> Option<Vec<u8>> {
         return None;
     }
     out.extend_from_slice(&text[done..]);
-    Some(out)
+    joins.into_iter().any(|at| wanted(&word_at(&out, at))).then_some(out)
+}
+
+/// The word around `at`, lower case.
+fn word_at(text: &[u8], at: usize) -> Vec<u8> {
+    let is_letter = |b: &&u8| b.is_ascii_alphabetic();
+    let before = text[..at].iter().rev().take(MAX_SIDE).take_while(is_letter).count();
+    let after = text[at..].iter().take(MAX_SIDE).take_while(is_letter).count();
+    work::count(before + after);
+    text[at - before..at + after].to_ascii_lowercase()
 }
 
 #[inline]

@@ -9,6 +9,7 @@ mod script;
 pub mod svg;
 mod tag;
 
+use super::any_of::AnyOf;
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Samples, Subject, rejoin, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Tag, Zone};
@@ -94,7 +95,7 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if found.is_none_or(|m| m.confidence < Confidence::High)
         && subject.classes.intersects(ByteClasses::LT.with(ByteClasses::CONTROL))
         && pays()
-        && let Some(joined) = rejoin::run(subject.bytes)
+        && let Some(joined) = rejoin::run_if(subject.bytes, is_active)
         && let Some(m) = find(&joined, ByteClasses::of(&joined), &pays)
         && m.confidence == Confidence::High
     {
@@ -110,6 +111,56 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         return wide.filter(|m| found.is_none_or(|narrow| m.confidence > narrow.confidence)).or(found);
     }
     found
+}
+
+/// Words by which markup or script acts.
+static ACTIVE: AnyOf = AnyOf::new(&[
+    b"action",
+    b"alert",
+    b"atob",
+    b"audio",
+    b"base",
+    b"body",
+    b"confirm",
+    b"constructor",
+    b"cookie",
+    b"data",
+    b"details",
+    b"document",
+    b"embed",
+    b"eval",
+    b"expression",
+    b"fetch",
+    b"form",
+    b"frame",
+    b"function",
+    b"href",
+    b"iframe",
+    b"image",
+    b"img",
+    b"import",
+    b"input",
+    b"link",
+    b"location",
+    b"marquee",
+    b"math",
+    b"meta",
+    b"object",
+    b"on",
+    b"prompt",
+    b"script",
+    b"setinterval",
+    b"settimeout",
+    b"src",
+    b"style",
+    b"svg",
+    b"video",
+    b"window",
+]);
+
+/// Whether a word, lower case, has one of these in it, or is the name of an event handler.
+fn is_active(word: &[u8]) -> bool {
+    word.starts_with(b"on") || ACTIVE.is_in(word)
 }
 
 /// Whether the value is formatted text in a field that is made for it; `true`: with its character references decoded. What
