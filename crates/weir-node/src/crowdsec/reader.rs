@@ -209,9 +209,10 @@ impl Reader {
         });
         match done.await {
             Ok((decisions, index, unused)) => {
+                // The metric says what is in force, so it comes after.
+                self.decided.replace(index);
                 self.metrics.decisions.set(decisions.len() as i64);
                 self.metrics.unused.inc_by(unused as u64);
-                self.decided.replace(index);
                 Some(decisions)
             }
             // Only a defect ends the task.
