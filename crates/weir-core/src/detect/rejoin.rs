@@ -5,16 +5,15 @@ use super::work;
 
 /// Longest tag or comment that is removed.
 const MAX_REMOVED: usize = 48;
+/// Letters of a joined word looked at on each side of the place where it was split.
+const MAX_SIDE: usize = 24;
+/// Places in a joined word closer than this are looked at together.
+const APART: usize = 8;
 
 /// `text` without what splits words; `None` if nothing does.
 pub fn run(text: &[u8]) -> Option<Vec<u8>> {
     run_if(text, |_| true)
 }
-
-/// Letters of a joined word looked at on each side of the place where it was split.
-const MAX_SIDE: usize = 24;
-/// Places in a joined word closer than this are looked at together.
-const APART: usize = 8;
 
 /// `text` without what splits words, if one of these, lower case, is `wanted`. Of a long word, parts around places where it
 /// was split are looked at.

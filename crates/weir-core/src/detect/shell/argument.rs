@@ -3,10 +3,9 @@
 use super::super::any_of::AnyOf;
 use super::super::work;
 use super::MAX_LINE;
-use super::commands::{self, NameClass};
+use super::commands::{fetches, may_be_prose};
 use super::tag;
 use super::wildcard::hides_secret;
-use crate::model::Lexicon;
 
 /// What follows a command's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -40,98 +39,6 @@ static FILES: AnyOf = AnyOf::new(&[
 ]);
 /// Addresses of other hosts.
 static URLS: AnyOf = AnyOf::new(&[b"http://", b"https://", b"ftp://"]);
-/// Commands that may be words of a text, and that fetch or open a URL. `true`: as their first argument; the others behind an
-/// option or a subcommand.
-static FETCHING: Lexicon<bool, 128> = Lexicon::new(&[
-    (
-        true,
-        &[
-            "start", "open", "source", "convert", "curl", "wget", "ping", "nc", "netcat", "ncat", "rpm", "ftp", "sftp",
-            "telnet", "whois", "dig", "iwr", "irm", "iex", "vim", "vi", "gimp",
-        ],
-    ),
-    (
-        false,
-        &[
-            "install",
-            "go",
-            "node",
-            "java",
-            "exec",
-            "eval",
-            "call",
-            "command",
-            "run",
-            "bash",
-            "sh",
-            "cmd",
-            "perl",
-            "php",
-            "python",
-            "python2",
-            "python3",
-            "pip",
-            "ruby",
-            "lua",
-            "git",
-            "npm",
-            "yarn",
-            "composer",
-            "gem",
-            "cargo",
-            "apt",
-            "yum",
-            "dnf",
-            "apk",
-            "pacman",
-            "snap",
-            "docker",
-            "aws",
-            "ssh",
-            "scp",
-            "sudo",
-            "certreq",
-            "terraform",
-            "reg",
-            "sc",
-            "net",
-            "jrunscript",
-            "jjs",
-            "mutt",
-            "env",
-            "xterm",
-            "tclsh",
-            "psql",
-            "mysql",
-        ],
-    ),
-]);
-/// Subcommands that a URL follows.
-const SUBCOMMANDS: &[&[u8]] = &[
-    b"add",
-    b"build",
-    b"clone",
-    b"config",
-    b"curl",
-    b"download",
-    b"exec",
-    b"fetch",
-    b"get",
-    b"i",
-    b"import",
-    b"install",
-    b"load",
-    b"pull",
-    b"push",
-    b"remote",
-    b"require",
-    b"run",
-    b"s3",
-    b"start",
-    b"submodule",
-    b"use",
-    b"wget",
-];
 
 /// Classifies what follows the name of a command. `separated`: something other than a blank already separates it.
 /// `inside`: the command is in a substitution, which a parenthesis or a backtick ends.
@@ -145,10 +52,10 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     if blanks > 0 {
         let head = words(text, TARGET_WORDS).to_ascii_lowercase();
         work::count(2 * head.len());
-        let is_word = may_be_prose(name);
-        let mut words = head.split(ends_target);
-        if URLS.is_in(&head) && (!is_word || fetches(name, &head))
-            || words.any(|word| is_file(word, is_word) || hides_secret(word))
+        let in_prose = may_be_prose(name);
+        let mut targets = head.split(ends_target);
+        if URLS.is_in(&head) && (!in_prose || fetches(name, &head))
+            || targets.any(|word| is_file(word, in_prose) || hides_secret(word))
         {
             return Argument::Target;
         }
@@ -196,19 +103,6 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
     }
 }
 
-/// Whether a command has a name that is, or abbreviates, a word of texts.
-fn may_be_prose(name: &[u8]) -> bool {
-    commands::classify(name).is_some_and(|class| class < NameClass::Unmistakable)
-}
-
-/// Whether a command of this name with these arguments, lower case, may fetch a URL among them.
-fn fetches(name: &[u8], arguments: &[u8]) -> bool {
-    FETCHING.get(name).is_some_and(|directly| {
-        let first = arguments.split(|b| matches!(b, b' ' | b'+')).next().unwrap_or_default();
-        directly || !first.first().is_some_and(u8::is_ascii_alphabetic) || SUBCOMMANDS.contains(&first)
-    })
-}
-
 /// Whether `text` begins with a word or a title that a sentence quotes and goes on behind: `"good" stuff`.
 fn is_quoted_word(text: &[u8]) -> bool {
     const MAX_QUOTED: usize = 64;
@@ -226,9 +120,9 @@ fn ends_target(b: &u8) -> bool {
     b.is_ascii_whitespace() || matches!(b, b'+' | b';' | b'|' | b'&' | b'\'' | b'"')
 }
 
-/// Whether a word names a file that attacks aim at. Behind an ordinary word, the path of a URL is none.
-fn is_file(word: &[u8], is_prose: bool) -> bool {
-    FILES.is_in(word) && !(is_prose && URLS.is_in(word))
+/// Whether a word names a file that attacks aim at. `in_prose`: behind a name that texts have too, the path of a URL is none.
+fn is_file(word: &[u8], in_prose: bool) -> bool {
+    FILES.is_in(word) && !(in_prose && URLS.is_in(word))
 }
 
 /// Whether `text` begins with quotes or brackets that end a word, and goes on with something else, if at all.

@@ -91,6 +91,37 @@ const NAMES: &[(NameClass, &[&str])] = &[
 
 static COMMANDS: Lexicon<NameClass, 1024> = Lexicon::new(NAMES);
 
+/// Commands that texts may name too, and that fetch or open a URL. `true`: as their first argument; the others behind an
+/// option or a subcommand.
+#[rustfmt::skip]
+const FETCHERS: &[(bool, &[&str])] = &[
+    (
+        true,
+        &[
+            "start", "open", "source", "convert", "curl", "wget", "ping", "nc", "netcat", "ncat", "rpm", "ftp", "sftp",
+            "telnet", "whois", "dig", "iwr", "irm", "iex", "vim", "vi", "gimp",
+        ],
+    ),
+    (
+        false,
+        &[
+            "install", "go", "node", "java", "exec", "eval", "call", "command", "run", "bash", "sh", "cmd", "perl", "php",
+            "python", "python2", "python3", "pip", "ruby", "lua", "git", "npm", "yarn", "composer", "gem", "cargo", "apt",
+            "yum", "dnf", "apk", "pacman", "snap", "docker", "aws", "ssh", "scp", "sudo", "certreq", "terraform", "reg",
+            "sc", "net", "jrunscript", "jjs", "mutt", "env", "xterm", "tclsh", "psql", "mysql",
+        ],
+    ),
+];
+
+static FETCHING: Lexicon<bool, 128> = Lexicon::new(FETCHERS);
+
+/// Subcommands that a URL follows.
+#[rustfmt::skip]
+const SUBCOMMANDS: &[&[u8]] = &[
+    b"add", b"build", b"clone", b"config", b"curl", b"download", b"exec", b"fetch", b"get", b"i", b"import", b"install",
+    b"load", b"pull", b"push", b"remote", b"require", b"run", b"s3", b"start", b"submodule", b"use", b"wget",
+];
+
 /// Commands that run the command given as their arguments, and words of the shell's grammar that a command follows.
 const WRAPPERS: &[(bool, &[&str])] = &[
     (
@@ -163,6 +194,19 @@ static AMBIGUOUS_WORDS: Lexicon<bool, 128> = Lexicon::new(AMBIGUOUS);
 #[inline]
 pub fn classify(name: &[u8]) -> Option<NameClass> {
     COMMANDS.get(name).or_else(|| cmdlet(name)).or_else(|| versioned(name))
+}
+
+/// Whether the name of a command is, or abbreviates, a word of texts.
+pub fn may_be_prose(name: &[u8]) -> bool {
+    classify(name).is_some_and(|class| class < NameClass::Unmistakable)
+}
+
+/// Whether a command of this name with these arguments, lower case, may fetch a URL among them.
+pub fn fetches(name: &[u8], arguments: &[u8]) -> bool {
+    FETCHING.get(name).is_some_and(|directly| {
+        let first = arguments.split(|b| matches!(b, b' ' | b'+')).next().unwrap_or_default();
+        directly || !first.first().is_some_and(u8::is_ascii_alphabetic) || SUBCOMMANDS.contains(&first)
+    })
 }
 
 /// The class of an interpreter or compiler whose name ends with its version: `python3.11`, `gcc-12`.

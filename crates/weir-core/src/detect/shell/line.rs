@@ -4,7 +4,7 @@ use super::super::work;
 use super::argument::{self, Argument, argument, has_operands, has_subcommand, has_target_or_pipe};
 use super::commands::{self, NameClass};
 use super::place::{follows_value, is_listed, is_title_case, skip_lead, tight};
-use super::wildcard::hides_secret;
+use super::wildcard::leads_to_secret;
 use super::wrapper::runs_command;
 use super::{Boundary, MAX_LINE, MAX_NAME, grammar};
 use crate::model::ByteClasses;
@@ -396,7 +396,7 @@ fn may_be_unknown(text: &[u8], end: usize, boundary: Boundary, path: &[u8]) -> b
 /// Whether a value that begins with wildcards has enough of them to be no path of a document.
 fn is_glob_alone(line: &[u8]) -> bool {
     let word = line.split(|b| *b == b' ').next().unwrap_or_default();
-    line.split(|b| *b == b' ').take(3).any(hides_secret)
+    leads_to_secret(line)
         || word.iter().filter(|b| matches!(b, b'?' | b'[')).count() > 1
         || word.starts_with(b"/bin/")
         || word.starts_with(b"/usr/bin/")

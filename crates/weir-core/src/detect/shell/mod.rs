@@ -215,7 +215,10 @@ impl<'t> Scan<'t> {
             Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
             Place::Document if boundary == Boundary::Start || self.is_script() => {
-                self.is_sensitive() || boundary == Boundary::Start && self.hides_secret(found)
+                self.is_sensitive()
+                    || boundary == Boundary::Start
+                        && found.evidence == Evidence::Glob
+                        && wildcard::leads_to_secret(&self.text[found.start..found.line_end])
             }
             Place::Document if self.is_prose() => false,
             Place::Document
@@ -231,12 +234,6 @@ impl<'t> Scan<'t> {
             }
             Place::Document => found.evidence > Evidence::Bare || place::follows_address(self.text, found.start),
         }
-    }
-
-    /// Whether a line of wildcards stands for a file that attacks read: `/???/c?t /???/p?ss??`.
-    fn hides_secret(&self, found: &Found) -> bool {
-        found.evidence == Evidence::Glob
-            && self.text[found.start..found.line_end].split(|b| *b == b' ').take(3).any(wildcard::hides_secret)
     }
 
     /// Whether a command is on the first line of a document, which is neither a script nor a sentence.

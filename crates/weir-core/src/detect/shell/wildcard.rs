@@ -6,8 +6,16 @@ use super::super::work;
 const SECRETS: &[&[&[u8]]] =
     &[&[b"etc", b"passwd"], &[b"etc", b"shadow"], &[b"etc", b"hosts"], &[b"proc", b"self", b"environ"]];
 
-/// Whether a path stands for a file that attacks read, by wildcards from its first directory on: `/e*c/*asswd`. Patterns of
-/// documents name that directory, or everything.
+/// Words of a line that are looked at.
+const LEADING_WORDS: usize = 3;
+
+/// Whether one of the first words of a line is a pattern of a sensitive file: `/???/c?t /???/p?ss??`.
+pub fn leads_to_secret(line: &[u8]) -> bool {
+    line.split(|b| *b == b' ').take(LEADING_WORDS).any(hides_secret)
+}
+
+/// Whether a path is a pattern that matches a sensitive file and has wildcards in its first directory: `/e*c/*asswd`. Patterns
+/// in documents name that directory, or match everything.
 pub fn hides_secret(word: &[u8]) -> bool {
     const MAX_PATTERN: usize = 64;
     let Some(path) = word.strip_prefix(b"/").filter(|path| path.len() <= MAX_PATTERN) else { return false };
