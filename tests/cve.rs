@@ -9,7 +9,7 @@ use weir_core::ruleset::{CveEntry, Ruleset, builtin, compile};
 /// Attack type of the virtual patches.
 const CLASS: &str = "cve";
 /// Known vulnerabilities that the index covers at least.
-const FEWEST: usize = 200;
+const FEWEST: usize = 700;
 
 fn ruleset() -> &'static Ruleset {
     static RULESET: OnceLock<Ruleset> = OnceLock::new();
@@ -300,6 +300,83 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         "Cookie: wordpress_logged_in_4f2a=jane",
         r#"{"image_url":"https://a.example/b.png"}"#,
     ),
+    ("GET /sse?transportType=stdio&command=npx", "X-MCP-Proxy-Auth: Bearer 4f2a", ""),
+    ("GET /api/cors/https/app.example.com/dav/backup.json", "", ""),
+    ("GET /API/V1/credentials", "Authorization: Bearer 4f2a", ""),
+    ("POST /app/rest/users/id:1/tokens/ci", "Authorization: Bearer 4f2a", ""),
+    ("GET /pentaho/api/userrolelist/systemRoles", "Cookie: JSESSIONID=4F2A", ""),
+    (
+        "POST /geoserver/wfs",
+        "Content-Type: application/xml",
+        "<wfs:GetFeature xmlns:wfs=\"http://www.opengis.net/wfs\" xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" \
+         xsi:schemaLocation=\"http://www.opengis.net/wfs http://schemas.opengis.net/wfs/1.0.0/WFS-basic.xsd\"/>",
+    ),
+    ("GET /registry/machine?app=shop&ip=10.0.0.7&port=8719", "", ""),
+    ("GET /registry/machine?app=shop&ip=fd00::7&port=8719", "", ""),
+    (
+        "POST /ReportingWebService/ReportingWebService.asmx",
+        "Content-Type: text/xml",
+        "<ReportEventBatch><MiscData><string>Administrator=SYSTEM</string></MiscData></ReportEventBatch>",
+    ),
+    ("POST /RemoteApplicationMetadata.rem", "Content-Type: text/xml", "<a/>"),
+    ("GET /desktop,/cgi-bin/weblogin.cgi", "Cookie: authtok=4f2a", ""),
+    ("POST /api/sys/set_passwd", "Authorization: 4f2a", r#"{"username":"web","admin_new":"Abcdef12"}"#),
+    ("POST /cgi-bin/libagent.cgi?type=J", "Cookie: sid=4711", r#"{"O_":"A","F_":"GET_STATUS","S_":4711,"V_":1}"#),
+    (
+        "POST /ubus/",
+        "Content-Type: application/json",
+        r#"{"jsonrpc":"2.0","id":1,"method":"call","params":["4f2a9c1b7e304f2a9c1b7e304f2a9c1b","session","list",{}]}"#,
+    ),
+    (
+        "POST /modules/Rubrics/rubrics_visualise_saveAjax.php",
+        "Cookie: G60fa1cd0af7be78b=4f2a",
+        "img=data:image/png;base64,iVBORw0KGgo&path=a.png&gibbonPersonID=0000000001",
+    ),
+    ("GET /bower_components/angular-base64-upload/dist/angular-base64-upload.min.js", "", ""),
+    ("GET /FormServer/servlet/GetDocumentServlet?docID=00000190", "", ""),
+    ("GET /crossdomain.xml", "", ""),
+    ("GET /dview8/api/usersByLevel", "Authorization: eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZGEifQ.c2ln", ""),
+    ("GET /api/auth/me", "Authorization: Bearer eyJhbGciOiJIUzI1NiIsInR5cCI6IkpXVCJ9.eyJzdWIiOiJhZG1pbiJ9.c2ln", ""),
+    ("GET /logfile?d=2026-11-30", "", ""),
+    (
+        "POST /login?next=/dashboard",
+        "Content-Type: application/x-www-form-urlencoded",
+        "do=login&username=ada&password=secret&submit=Login",
+    ),
+    (
+        "POST /wp-json/optifer/v1/store-webp",
+        "Content-Type: application/x-www-form-urlencoded",
+        "image=UklGRg==&url=a.webp&license_key_hash=0cc175b9c0f1b6a831c399e269772661",
+    ),
+    (
+        "GET /wp-content/webpc-passthru.php?src=https://www.example.com/wp-content/uploads/2026/01/a.jpg&nocache=1",
+        "",
+        "",
+    ),
+    (
+        "POST /save.php",
+        "Content-Type: application/x-www-form-urlencoded",
+        "file=demo/landing/index.html&html=<html></html>",
+    ),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Content-Type: application/x-www-form-urlencoded",
+        "action=login_or_register_user&eael-resetpassword-submit=true&rp_key=4f2a9c&rp_login=jane&eael-pass1=Abcdef12",
+    ),
+    (
+        "POST /api/v1/livechat/sms-incoming/twilio",
+        "Content-Type: application/x-www-form-urlencoded",
+        "From=5551&To=5552&NumMedia=1&MediaUrl0=https%3A%2F%2Fapi.twilio.com%2F2010-04-01%2FAccounts%2FAC4f2a%2FMedia%2FME1",
+    ),
+    (
+        "POST /Providers/HtmlEditorProviders/DNNConnect.CKE/Browser/FileUploader.ashx",
+        "Cookie: .DOTNETNUKE=4F2A9C",
+        "overrideFiles=0",
+    ),
+    ("POST /options.php", "Cookie: PHPSESSID=4f2a", "csrf_token=4f2a&section=security&allowed_file_types=jpg,png,pdf"),
+    ("GET /faq/what-is-it%3F", "", ""),
+    ("GET /html/usr/share/doc/hostname/copyright", "", ""),
+    ("GET /weaver/weaver.file.FileDownload?fileid=7&download=1", "Cookie: ecology_JSessionid=4f2a", ""),
 ];
 
 #[test]

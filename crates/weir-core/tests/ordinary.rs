@@ -315,6 +315,23 @@ fn code_that_a_text_shows_passes() {
         json("/api/template", r#"{"template":"{{ lights | map(attribute='name') | join(', ') }}"}"#),
         json("/api/v4/projects/7/uploads", r#"{"content":"<?php\nnamespace Shop;\nrequire 'vendor/autoload.php';\n"}"#),
         post("/comment", "application/x-www-form-urlencoded", "message=See+the+new+[`Gzip`][]+object+of+the+library"),
+        json(
+            "/api/issues",
+            r#"{"body":"It does not build:\n\n```\nROOT = ../../../..\n#include \"../../../../../libs/core.config\"\n```\nWhy?"}"#,
+        ),
+        json("/api/nodes", r#"{"keyPair":"id_rsa","url":"https://a.example/repos//"}"#),
+        json(
+            "/api/contents",
+            r#"{"cells":[{"source":["import subprocess\n","print(subprocess.run([\"ls\"], text=True))"]}]}"#,
+        ),
+        json("/api/launch", r#"{"extra_vars":"hosts: \"{{ groups['web'] | join(',') }}\""}"#),
+        json(
+            "/api/edit",
+            r#"{"old_string":"ALTER EXTENSION hstore ADD type hstore;\nALTER EXTENSION hstore ADD function f(a);\n","new_string":"x"}"#,
+        ),
+        json("/api/licences", r#"{"title":"CC BY-NC 4.0 license (non-commercial use)"}"#),
+        "GET /advisories?ecosystem=npm&grouping=id HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
+        "GET /types/Order.eventHistory HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
         "GET /api/v4/projects/7/repository/files/config%2Fdatabase.yml?ref=main HTTP/1.1\r\nHost: a\r\n\r\n".to_owned(),
     ];
     let wrong: Vec<_> = requests.iter().filter_map(|raw| Some((raw, blocked_by(raw.as_bytes())?))).collect();

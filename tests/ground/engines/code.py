@@ -12,6 +12,8 @@ import time
 SECONDS = 8
 # A case is late if it takes this long; the delays of candidates are longer.
 LATE = 2.5
+ANSWERS_LATE = "answers late"
+TRIES = 3
 EVIDENCE = [
     (re.compile(r"\buid=\d+"), "process"), (re.compile(r"\broot:x:0:0:"), "file shown"), (re.compile(r"SECRETk7"), "secret shown"),
     (re.compile(r"Linux .*(?:x86_64|aarch64)"), "process"), (re.compile(r"\bos-release\b"), "directory listed"),
@@ -87,6 +89,14 @@ class Engine:
             self.programs[context] = [*argv, text]
 
     def effect(self, case):
+        """What answers late is tried again: a busy machine is late now and then, what waits by itself is so each time."""
+        for _ in range(TRIES):
+            found = self.effect_once(case)
+            if found != ANSWERS_LATE:
+                break
+        return found
+
+    def effect_once(self, case):
         value = case["value"]
         if os.path.exists(MARKER):
             os.remove(MARKER)
@@ -101,7 +111,7 @@ class Engine:
         for pattern, effect in EVIDENCE:
             if pattern.search(shown) and not pattern.search(value):
                 return effect
-        return "answers late" if time.monotonic() - begin > LATE else None
+        return ANSWERS_LATE if time.monotonic() - begin > LATE else None
 
     def close(self):
         pass

@@ -4,6 +4,8 @@ import importlib
 import json
 import sys
 
+from servers import COMMANDS as SERVERS
+
 # target -> module of its engine
 TARGETS = {
     "sqlite": "sql_sqlite", "postgresql": "sql_postgresql", "mariadb": "sql_mariadb",
@@ -12,6 +14,8 @@ TARGETS = {
     "bash": "shell", "dash": "shell", "busybox": "shell",
     "python": "code", "node": "code", "php": "code", "ruby": "code", "perl": "code", "lua": "code",
 }
+
+TARGETS |= dict.fromkeys(SERVERS, "servers")
 
 
 def main():

@@ -37,6 +37,8 @@ EVIDENCE = [
     (re.compile(r"Debian GNU/Linux"), "file shown"),
 ]
 SECONDS = 3
+DELAY = "delay"
+TRIES = 2
 
 
 class Engine:
@@ -52,6 +54,14 @@ class Engine:
             path.chmod(0o755)
 
     def effect(self, case):
+        """What takes long is tried again: a busy machine delays a script now and then, one that waits does so each time."""
+        for _ in range(TRIES):
+            found = self.effect_once(case)
+            if found != DELAY:
+                break
+        return found
+
+    def effect_once(self, case):
         self.clean()
         script = SCRIPTS[case["context"].rpartition(", ")[0] or case["context"]].replace("{}", case["value"])
         environment = {"PATH": f"{self.stand_ins}:/usr/bin:/bin", "HOME": "/scratch/work", "CANARY": "CANARYk7", "TERM": "dumb"}
@@ -88,7 +98,7 @@ class Engine:
         for pattern, effect in EVIDENCE:
             if pattern.search(output) and not pattern.search(value):
                 return effect
-        return "delay" if delayed else None
+        return DELAY if delayed else None
 
     def close(self):
         pass

@@ -6,6 +6,7 @@ effect. An input that only makes a statement fail, or that sorts a list differen
 
 SECRET = "SECRETk7"
 HIDDEN = "HIDDENk7"
+TRIES = 3
 
 SCHEMA = [
     "CREATE TABLE items (id INTEGER, name VARCHAR(200), price INTEGER, hidden INTEGER)",
@@ -102,7 +103,12 @@ class Base:
         return outcome.effect(case["context"], case["value"], self.untouched)
 
     def outcome(self, case, value):
-        return self.perform(statement(case["context"], value), case["technique"].startswith("stacked"))
+        """What takes long is tried again: a busy machine delays a statement now and then, one that waits does so each time."""
+        for _ in range(TRIES):
+            outcome = self.perform(statement(case["context"], value), case["technique"].startswith("stacked"))
+            if not outcome.delayed:
+                break
+        return outcome
 
     def close(self):
         pass

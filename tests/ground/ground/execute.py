@@ -31,8 +31,9 @@ def missing(target):
     return [path for path in NEEDS.get(target, []) if not pathlib.Path(path).exists()]
 
 
-def effects(target, cases, timeout):
-    """The effect of each case on `target` by the id of the case; None for a case without one."""
+def effects(target, cases, timeout, read_only=()):
+    """The effect of each case on `target` by the id of the case; None for a case without one. The engine sees each (source,
+    path) of `read_only` too."""
     folder = confine.scratch()
     try:
         for source in ENGINES.iterdir():
@@ -41,7 +42,7 @@ def effects(target, cases, timeout):
         lines = "".join(json.dumps(case.to_engine()) + "\n" for case in cases)
         (folder / "cases.jsonl").write_text(lines)
         argv = ["/usr/bin/python3", "-B", "/scratch/run.py", target]
-        done = subprocess.run(confine.command(folder, argv), capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(confine.command(folder, argv, read_only=read_only), capture_output=True, text=True, timeout=timeout, check=False)
         results = folder / "results.jsonl"
         found = {}
         if results.exists():

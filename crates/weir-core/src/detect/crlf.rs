@@ -20,6 +20,7 @@ pub const DETECTOR: Detector = Detector {
             "\rContent-Length: 0",
             "%\n0aSet-Cookie:crlf=injection",
             "x\nGET /admin HTTP/1.1",
+            "x\rHEAD http://a.example/ HTTP/1.1",
             "en\r\nContent-Type: text/html\r\n\r\n<h1>x</h1>",
             "a b c d\r\nSet-Cookie: admin=1",
             "x\r\nTransfer-Encoding: chunked",
@@ -94,6 +95,8 @@ const FIELDS: &[(&[u8], Grammar, bool)] = &[
     (b"host", Grammar::Host, false),
     (b"last-modified", Grammar::Words(&[b"mon", b"tue", b"wed", b"thu", b"fri", b"sat", b"sun"]), true),
 ];
+/// Methods with which a request that is smuggled in begins, lower case.
+const METHODS: &[&[u8]] = &[b"get", b"post", b"head", b"put", b"delete", b"patch", b"options"];
 /// Most lines of a value that is not a document. A document may quote headers.
 const DOCUMENT_LINES: usize = 6;
 /// Bytes after a line end that are read as a header field or status line.
@@ -257,9 +260,10 @@ fn classify(head: &[u8], after_empty: bool, lines: usize, carrier: Carrier) -> O
     let lower = lower.strip_prefix(b"0a").or(lower.strip_prefix(b"0d")).unwrap_or(&lower);
     let document = lines > DOCUMENT_LINES;
     let status = [&b"http/1."[..], b"http/0.", b"http/2"].iter().any(|version| lower.starts_with(version));
-    let request =
-        [&b"get /"[..], b"post /", b"head /", b"put /", b"get http", b"delete /"].iter().any(|m| lower.starts_with(m))
-            && memchr::memmem::find(lower, b" http/").is_some();
+    let request = METHODS.iter().any(|method| {
+        let target = lower.strip_prefix(*method).and_then(|rest| rest.strip_prefix(b" "));
+        target.is_some_and(|target| target.starts_with(b"/") || target.starts_with(b"http"))
+    }) && memchr::memmem::find(lower, b" http/").is_some();
     let markup =
         after_empty && (lower.starts_with(b"<script") || lower.starts_with(b"<html") || lower.starts_with(b"<svg"));
     let value = matches!(carrier, Carrier::Value | Carrier::Request);

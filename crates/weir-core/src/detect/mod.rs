@@ -61,6 +61,8 @@ pub struct Subject<'s> {
 
 /// Bytes that a detector examines in one work unit.
 pub const EXAMINED_PER_UNIT: usize = 4;
+/// Bytes of the first pass of a detector in one work unit. Most detectors search for a few bytes, or look at the begin.
+pub const PASSED_PER_UNIT: usize = 8;
 /// Work units of a run of a detector besides those of the bytes.
 pub const RUN_COST: usize = 2;
 /// Bytes that could be examined in the time that a step of a point takes.
@@ -165,6 +167,30 @@ impl<'s> Subject<'s> {
     pub fn ancestors(&self) -> impl Iterator<Item = Segment<'s>> {
         self.memo.location_dependent.set(true);
         self.tree.ancestors(self.value.point).inspect(|_| work::count(STEP_BYTES))
+    }
+
+    /// The names in the steps of the value's point, the innermost one first.
+    pub fn names(&self) -> impl Iterator<Item = &'s [u8]> {
+        self.ancestors().filter_map(|step| match step.key {
+            Key::Name(name) => Some(name),
+            _ => None,
+        })
+    }
+
+    /// Whether the value is the name of a parameter, member or field rather than its value.
+    pub fn is_name(&self) -> bool {
+        self.ancestors().next().is_some_and(|step| {
+            matches!(
+                step.tag,
+                Tag::GetName
+                    | Tag::FormUrlencodedName
+                    | Tag::MultipartName
+                    | Tag::CookieName
+                    | Tag::HeaderName
+                    | Tag::HashName
+                    | Tag::XmlTagName
+            )
+        })
     }
 
     /// Whether a step of the value's point has one of `tags`.

@@ -214,11 +214,7 @@ fn is_credential(before: &[u8]) -> bool {
 
 /// Whether the member above the name of a member is one of a login.
 fn above_is_credential(subject: &Subject<'_>) -> bool {
-    let above = subject.ancestors().find_map(|segment| match segment.key {
-        Key::Name(name) => Some(name),
-        _ => None,
-    });
-    above.is_some_and(is_credential)
+    subject.names().next().is_some_and(is_credential)
 }
 
 /// Names under which an API offers its own query language.
@@ -230,10 +226,7 @@ fn is_query_language(name: &[u8]) -> bool {
 }
 
 fn above_is_query_language(subject: &Subject<'_>) -> bool {
-    subject.ancestors().any(|segment| match segment.key {
-        Key::Name(name) => is_query_language(name),
-        _ => false,
-    })
+    subject.names().any(is_query_language)
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! Names of sensitive files are signatures; this detector only finds the traversal itself. A relative path such as
 //! `../images/a.png` inside a longer text is not reported: documents refer to neighbouring files with one `..`.
 
-use super::{Detector, Match, Samples, Subject};
+use super::{Detector, Match, Samples, Subject, is_document, text_field};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Tag, TagSet, Zone};
 use crate::normalize::PATH_VIEW;
 
@@ -105,6 +105,10 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     // A NUL ends a path early in C code, so the extension after it does not count.
     let disguised = spelled || text.contains(&0);
     let confidence = classify(path, disguised, link || prose > 1 || follows_word(text))?;
+    // What opens a file takes the whole value for its path, and no line of a document that quotes code.
+    if !disguised && is_document(text) && text_field::of(subject).is_some() {
+        return None;
+    }
     // A manifest in an upload refers to its neighbours by relative paths, which no server opens.
     let uploaded = subject.is_within(TagSet::FILES);
     let confidence = if uploaded { confidence.min(Confidence::Medium) } else { confidence };

@@ -70,6 +70,11 @@ static BEGINS: [bool; 256] = {
 
 /// Length of what splits a word at `at`.
 fn removed(text: &[u8], at: usize) -> Option<usize> {
+    let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphabetic);
+    let before = at.checked_sub(1).and_then(|i| text.get(i));
+    if !letter(before) {
+        return None;
+    }
     let rest = &text[at..];
     let len = match *rest {
         [0..=8 | 0x0e..=0x1f, ..] => 1,
@@ -83,15 +88,16 @@ fn removed(text: &[u8], at: usize) -> Option<usize> {
         // ASP drops a `%` that no hexadecimal digits follow.
         [b'%', a, b, ..] if !(a.is_ascii_hexdigit() && b.is_ascii_hexdigit()) => 1,
         [b'%', _] => 1,
-        [b'/', b'*', ..] => memchr::memmem::find(&rest[2..rest.len().min(MAX_REMOVED)], b"*/")? + 4,
+        [b'/', b'*', ..] => {
+            work::count(MAX_REMOVED);
+            memchr::memmem::find(&rest[2..rest.len().min(MAX_REMOVED)], b"*/")? + 4
+        }
         _ => return None,
     };
-    let letter = |b: Option<&u8>| b.is_some_and(u8::is_ascii_alphabetic);
-    let before = at.checked_sub(1).and_then(|i| text.get(i));
     // What follows may split the word once more, or be the arguments of a call.
     let next = rest.get(len);
     let call = *rest.first()? == b'<' && matches!(next, Some(b'(' | b'`'));
-    (letter(before) && (letter(next) || call || next.is_some_and(|b| begins(*b)))).then_some(len)
+    (letter(next) || call || next.is_some_and(|b| begins(*b))).then_some(len)
 }
 
 #[cfg(test)]

@@ -72,35 +72,38 @@ pub fn follows_blank(text: &[u8], start: usize) -> bool {
     memchr::memchr(b' ', before[line..].trim_ascii()).is_some()
 }
 
+/// Words of JavaScript that a name may follow.
+const KEYWORDS: &[&[u8]] = &[
+    b"async",
+    b"await",
+    b"case",
+    b"const",
+    b"delete",
+    b"do",
+    b"else",
+    b"for",
+    b"function",
+    b"get",
+    b"if",
+    b"in",
+    b"instanceof",
+    b"let",
+    b"new",
+    b"of",
+    b"return",
+    b"set",
+    b"static",
+    b"throw",
+    b"typeof",
+    b"var",
+    b"void",
+    b"while",
+    b"yield",
+];
+
 /// Whether a sentence leads to the code behind `before`: words that follow each other since the last quote, comment or
 /// line end. Where that code would run, they are a syntax error.
 pub fn follows_sentence(before: &[u8]) -> bool {
-    const KEYWORDS: &[&[u8]] = &[
-        b"async",
-        b"await",
-        b"const",
-        b"delete",
-        b"do",
-        b"else",
-        b"for",
-        b"function",
-        b"get",
-        b"if",
-        b"in",
-        b"instanceof",
-        b"let",
-        b"new",
-        b"of",
-        b"return",
-        b"set",
-        b"static",
-        b"throw",
-        b"typeof",
-        b"var",
-        b"void",
-        b"while",
-        b"yield",
-    ];
     let before = &before[before.len().saturating_sub(MAX_SENTENCE)..];
     let ends = |b: &u8| matches!(b, b'"' | b'`' | b'\'' | b'\n' | b'\r' | b'*' | b'<' | b'>');
     let rest = &before[before.iter().rposition(ends).map_or(0, |last| last + 1)..];
@@ -112,6 +115,29 @@ pub fn follows_sentence(before: &[u8]) -> bool {
         longest = longest.max(row);
     }
     longest >= SENTENCE
+}
+
+/// Whether `before` ends with calls without arguments that a sentence lists, as in "Replaces alert(), confirm() and". In script,
+/// a word before the first of them is a syntax error.
+pub fn lists_functions(before: &[u8]) -> bool {
+    const MAX_LISTED: usize = 8;
+    let mut rest = &before[before.len().saturating_sub(MAX_SENTENCE)..];
+    work::count(2 * rest.len());
+    for listed in 0..MAX_LISTED {
+        let trimmed = rest.trim_ascii_end();
+        let trimmed =
+            trimmed.strip_suffix(b" and").or(trimmed.strip_suffix(b" or")).unwrap_or(trimmed).trim_ascii_end();
+        let trimmed = trimmed.strip_suffix(b",").unwrap_or(trimmed);
+        let Some(call) = trimmed.strip_suffix(b"()") else {
+            // One blank: a line end would end a statement of script.
+            let word = rest.strip_suffix(b" ").unwrap_or_default().rsplit(|b| *b == b' ').next().unwrap_or_default();
+            let plain = word.len() > 1 && word.iter().all(u8::is_ascii_alphabetic);
+            return listed > 0 && plain && !KEYWORDS.contains(&word);
+        };
+        let name = call.iter().rev().take_while(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.')).count();
+        rest = &call[..call.len() - name];
+    }
+    false
 }
 
 /// Words of letters in a part of a sentence.
@@ -285,6 +311,27 @@ mod tests {
         }
         for text in ["", "x'; ", "one two three four'; ", "return typeof void ", "var a = 1; if (a) { ", "a b; "] {
             assert!(!follows_sentence(text.as_bytes()), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn sentences_list_functions() {
+        for text in ["Replaces CALL(), CALL() and ", "it wraps a.b(), ", "use CALL(),"] {
+            assert!(lists_functions(text.as_bytes()), "{text:?}");
+        }
+        for text in [
+            "",
+            "a(), ",
+            "x';a(), ",
+            "return a(), ",
+            "case a(), ",
+            "foo\n a(), ",
+            "foo\na(), ",
+            "use ",
+            "x = a(), ",
+            "say a(1), ",
+        ] {
+            assert!(!lists_functions(text.as_bytes()), "{text:?}");
         }
     }
 

@@ -8,8 +8,10 @@ use crate::ruleset::{CandidateSet, Origin, Ruleset, Signature};
 const CONFIRM_COST: usize = 32;
 /// Bytes that a confirmation reads in one work unit.
 const CONFIRMED_PER_UNIT: usize = 4;
-/// Signatures looked up for a literal in one work unit.
+/// Looks at what is beside a literal, and signatures that it leaves, in one work unit.
 const LOOKUPS_PER_UNIT: usize = 4;
+/// Bytes in which no literals are looked for, but whose kinds are noted, in one work unit.
+const CLASSED_PER_UNIT: usize = 8;
 /// Work units of a form of a value besides those of its bytes.
 const FORM_COST: usize = 16;
 /// Work units of a literal that is in the text, besides the signatures looked up for it.
@@ -53,9 +55,10 @@ fn run_of<'s>(
     hits: &mut Vec<RuleMatch<'s>>,
 ) -> Result<(), Stop> {
     let length = subject.bytes.len();
-    budget.spend(FORM_COST + length)?;
+    budget.spend(FORM_COST)?;
     ruleset.candidates(origin, subject.bytes, subject.classes, subject.value.zone, subject.changes, set);
-    budget.spend(set.lookups() / LOOKUPS_PER_UNIT + set.literals() * LITERAL_COST)?;
+    let passed = length.saturating_sub(set.searched()) / CLASSED_PER_UNIT;
+    budget.spend(set.searched() + passed + set.lookups() / LOOKUPS_PER_UNIT + set.literals() * LITERAL_COST)?;
     let mut left = CONFIRM_BASE + CONFIRM_PER_BYTE * length;
     let mut at = 0;
     while let Some(window) = set.window(at) {
@@ -162,6 +165,7 @@ mod tests {
         let literals = "qz select union ../ <script ${jndi: /etc/ exec( \u{0}' or 1=1-- ";
         for (ruleset, unit) in [
             (&crowded, "qz...........7"),
+            (&crowded, "qzaa.........7"),
             (&crowded, "qz7"),
             (&shipped, literals),
             (&shipped, "../"),
@@ -183,7 +187,7 @@ mod tests {
         let mut files = builtin::files();
         files.insert(0, ("crowded.yaml".to_owned(), crowded_rules()));
         let ruleset = compile::compile(&files).unwrap_or_else(|errors| panic!("{}", errors[0]));
-        let text = "qz...........7".repeat(1 << 12) + " /etc/passwd";
+        let text = "qzaa.........7".repeat(1 << 12) + " /etc/passwd";
         let tree = PointTree::new();
         let value = Value::new(PointId::ROOT, text.as_bytes(), Zone::QUERY);
         let subject = Subject::new(text.as_bytes(), value.classes, &value, &tree);
@@ -196,7 +200,9 @@ mod tests {
     #[test]
     fn candidates_left_out_are_reported() {
         let crowded = crowded();
+        // Nothing, or something that no match has, is beside the literal; the third may be the begin of 39 signatures' matches.
         assert_eq!(counted(&crowded, "qz............".repeat(1 << 12).as_bytes()).0, Ok(()));
-        assert_eq!(counted(&crowded, "qz...........7".repeat(1 << 12).as_bytes()).0, Err(Stop::Limit));
+        assert_eq!(counted(&crowded, "qz...........7".repeat(1 << 12).as_bytes()).0, Ok(()));
+        assert_eq!(counted(&crowded, "qzaa.........7".repeat(1 << 12).as_bytes()).0, Err(Stop::Limit));
     }
 }

@@ -91,6 +91,18 @@ const NAMES: &[(TextField, &[&str])] = &[
             "patch",
             "file_content",
             "filecontent",
+            "file_contents",
+            "filecontents",
+            "file_text",
+            // Names that tools of coding agents give to what they replace in a file.
+            "old_string",
+            "new_string",
+            "old_str",
+            "new_str",
+            "oldtext",
+            "newtext",
+            "insert_text",
+            "new_source",
             "stacktrace",
             "stack_trace",
             "backtrace",
@@ -139,26 +151,14 @@ const MOST_NAMES: usize = 2;
 
 /// What the field of the value is made for; `None` for other fields and for names of fields.
 pub fn of(subject: &Subject<'_>) -> Option<TextField> {
-    let names_field = |tag| {
-        matches!(
-            tag,
-            Tag::GetName
-                | Tag::FormUrlencodedName
-                | Tag::MultipartName
-                | Tag::CookieName
-                | Tag::HeaderName
-                | Tag::HashName
-                | Tag::XmlTagName
-        )
-    };
-    if subject.ancestors().next().is_some_and(|step| names_field(step.tag)) {
+    if subject.is_name() {
         return None;
     }
-    let names = subject.ancestors().filter_map(|step| match step.key {
-        Key::Name(name) => Some(name),
-        _ => None,
-    });
-    names.take(MOST_NAMES).find_map(|name| FIELDS.get(name))
+    let names = || subject.names().take(MOST_NAMES);
+    let field = names().find_map(|name| FIELDS.get(name));
+    // A notebook keeps the source of its cells in lines.
+    let is_notebook = field == Some(TextField::Code) && names().eq([&b"source"[..], b"cells"]);
+    if is_notebook { Some(TextField::CodeLine) } else { field }
 }
 
 /// Whether the value is part of a structured document: JSON, XML and the like.
@@ -209,7 +209,7 @@ pub fn is_file(subject: &Subject<'_>) -> bool {
 }
 
 /// Whether the value is the body as a whole: a text or a file.
-fn is_body(subject: &Subject<'_>) -> bool {
+pub fn is_body(subject: &Subject<'_>) -> bool {
     let mut steps = subject.ancestors();
     steps.next().is_some_and(|step| step.tag == Tag::Post) && steps.next().is_none()
 }

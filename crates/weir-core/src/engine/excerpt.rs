@@ -5,7 +5,7 @@
 //! Otherwise a few escapes at the ends of a long value would multiply what its middle costs.
 
 use crate::model::changes::widened;
-use crate::model::{PointTree, Tag, Value};
+use crate::model::{PointTree, Value};
 
 /// Bytes on each side of a change that are scanned with it.
 const CONTEXT: usize = 512;
@@ -17,9 +17,7 @@ const WHOLE_LAYERS: usize = 1;
 /// The changed parts of `value` with what is around them, if that is much less than all of it.
 pub(super) fn of_changes(value: &Value<'_>, tree: &PointTree<'_>) -> Option<Vec<u8>> {
     let changes = value.changes?;
-    let layer = |tag| matches!(tag, Tag::Percent | Tag::Htmljs | Tag::Charset | Tag::Base64 | Tag::Hex);
-    let layers = tree.ancestors(value.point).take_while(|segment| layer(segment.tag)).count();
-    if layers <= WHOLE_LAYERS {
+    if tree.recodings(value.point) <= WHOLE_LAYERS {
         return None;
     }
     let length = value.bytes.len();
@@ -43,7 +41,10 @@ pub(super) fn of_changes(value: &Value<'_>, tree: &PointTree<'_>) -> Option<Vec<
 #[cfg(test)]
 mod tests {
     use crate::engine::{InspectionOptions, Scratch, inspect};
+    use crate::model::{Budget, Inspection, Limits, Value};
+    use crate::parse::extract::{ParseOptions, extract};
     use crate::parse::message::request;
+    use bumpalo::Bump;
 
     fn ladder(layers: usize, middle: &str) -> String {
         format!(
@@ -65,6 +66,39 @@ mod tests {
         let [none, two, seven] = [0, 2, 7].map(work);
         // Each layer is decoded and looked through for the next one, but not inspected whole again.
         assert!((seven - two) / 5 < none / 3, "{none}, {two}, {seven}");
+    }
+
+    fn inspected(text: &str) -> Inspection {
+        let rules = crate::ruleset::compile::compile(&crate::ruleset::builtin::files()).unwrap();
+        let raw = format!("POST / HTTP/1.1\r\nContent-Type: text/plain\r\n\r\n{text}");
+        inspect(&request(raw.as_bytes()), &rules, &InspectionOptions::default(), &mut Scratch::default(), &|| false)
+    }
+
+    /// What two decodings change apart from each other is in the form of one of them already.
+    #[test]
+    fn a_form_of_two_decodings_is_compared_with_the_one_that_is_most_like_it() {
+        let text = format!("%42 {}", "some words of a text that goes on, \\u0041 ".repeat(400));
+        let raw = format!("POST / HTTP/1.1\r\nContent-Type: text/plain\r\n\r\n{text}");
+        let (options, limits, never, bump) = (ParseOptions::default(), Limits::default(), || false, Bump::new());
+        let budget = Budget::new(0, &never);
+        let extracted = extract(&request(raw.as_bytes()), &options, &limits, &budget, &bump);
+        let twice = |value: &&Value<'_>| extracted.tree.recodings(value.point) == 2;
+        let forms: Vec<_> = extracted.values.iter().filter(twice).collect();
+        assert!(!forms.is_empty());
+        for form in forms {
+            assert!(form.changes.is_some_and(|changes| changes.len() == 1), "{:?}", form.changes);
+        }
+    }
+
+    #[test]
+    fn an_attack_that_two_decodings_make_together_is_found_in_a_long_value() {
+        let padding = "some words of a text, \\u0041 ".repeat(200);
+        let attack = "1%27 \\u0075nion \\u0073elect password from users where name=%27a";
+        for text in
+            [format!("{padding}{attack}{padding}"), format!("%42{padding}{attack}"), format!("{attack}{padding}")]
+        {
+            assert!(!inspected(&text).attacks().is_empty(), "{text}");
+        }
     }
 
     #[test]

@@ -287,7 +287,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
             if self.options.skip_libinjection && detect::LIBINJECTION_DETECTORS.contains(&detector.name) {
                 continue;
             }
-            self.budget.spend(detect::RUN_COST + subject.bytes.len() / detect::EXAMINED_PER_UNIT)?;
+            self.budget.spend(detect::RUN_COST + subject.bytes.len() / detect::PASSED_PER_UNIT)?;
             let Some(found) = guarded(detector.name, || (detector.run)(subject)) else {
                 self.record_gap(subject.value.point, tree, SkipReason::InternalError);
                 continue;

@@ -30,6 +30,9 @@ pub struct DecodedHead<'a> {
     pub uri: Cow<'a, [u8]>,
     /// Host without port, lower case, without a trailing dot.
     pub host: Cow<'a, [u8]>,
+    /// Other hosts that some servers take the request for: with several Host headers, or one that differs from a target in
+    /// absolute form. Empty for most requests. What weakens protection must hold for all of them.
+    pub other_hosts: Vec<Cow<'a, [u8]>>,
     /// The path as most servers read it: percent-decoded once, without dot segments and repeated slashes.
     pub path: DecodedPath<'a>,
     /// Other paths that some servers read in the same target: parameters of segments (`;v=1`) removed, decoded twice, `\`
@@ -57,6 +60,11 @@ impl<'a> DecodedHead<'a> {
             owned.extend_from_slice(value);
         }
         Some(joined)
+    }
+
+    /// Every host that servers may take the request for, the plain one first.
+    pub fn hosts(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.host).chain(&self.other_hosts).map(AsRef::as_ref)
     }
 
     /// Every reading of the path, the plain one first.

@@ -48,7 +48,7 @@ impl Limits {
     pub const WORK_PER_BYTE: u64 = 16;
     /// Further work units for each of the first [`Self::DENSE_BYTES`] bytes: in small messages, several decodings and
     /// many signatures may meet on every byte.
-    pub const WORK_PER_DENSE_BYTE: u64 = 40;
+    pub const WORK_PER_DENSE_BYTE: u64 = 28;
     /// See [`Self::WORK_PER_DENSE_BYTE`].
     pub const DENSE_BYTES: usize = 256 << 10;
     /// Work units for each byte of a body whose parsing took its whole budget, to inspect it unparsed.

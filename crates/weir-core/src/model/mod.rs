@@ -5,7 +5,7 @@
 pub mod anomaly;
 pub mod attack;
 pub mod benign_cache;
-mod bits;
+pub(crate) mod bits;
 pub mod budget;
 pub mod byte_class_filter;
 pub mod byte_classes;

@@ -314,6 +314,12 @@ impl<'a> PointTree<'a> {
         })
     }
 
+    /// How many recodings of a value as a whole lead to `id`, one after another.
+    pub fn recodings(&self, id: PointId) -> usize {
+        let recoding = |tag| matches!(tag, Tag::Percent | Tag::Htmljs | Tag::Charset | Tag::Base64 | Tag::Hex);
+        self.ancestors(id).take_while(|segment| recoding(segment.tag)).count()
+    }
+
     /// The owned path of `id`.
     pub fn path(&self, id: PointId) -> PointPath {
         let mut items: Vec<PathItem> = self.ancestors(id).map(PathItem::from).collect();

@@ -64,6 +64,27 @@ pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
     STANDARD.decode(&plain).ok()
 }
 
+/// Decodes `text` as decoders do that pass over all bytes but digits (RFC 2045 §6.8); several texts in a row, each with its
+/// padding, are joined.
+pub fn decode_digits(text: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len() / 4 * 3);
+    let (mut bits, mut count) = (0u32, 0);
+    for &byte in text {
+        let digit = DIGITS[usize::from(byte)];
+        if digit != NONE {
+            bits = bits << 6 | u32::from(digit);
+            count += 6;
+            if count >= 8 {
+                count -= 8;
+                out.push((bits >> count) as u8);
+            }
+        } else if byte == b'=' {
+            count = 0;
+        }
+    }
+    out
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,6 +105,9 @@ mod tests {
             ("Y!Q=", None),
         ] {
             assert_eq!(decode(text.as_bytes()).as_deref(), want, "{text}");
+        }
+        for (text, want) in [("Y!W*J j", "abc"), ("YQ==YmM=", "abc"), ("YQ=====", "a"), ("Y", "")] {
+            assert_eq!(decode_digits(text.as_bytes()), want.as_bytes(), "{text}");
         }
         assert_eq!(peek(b"PD94bWw+"), Some(*b"<?x"));
         assert_eq!(peek(b"PD9!"), None);

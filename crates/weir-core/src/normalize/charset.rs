@@ -1,13 +1,15 @@
 //! Character sets other than UTF-8. A server may decode a value by a declaration, by a byte order mark or by guessing.
 
+mod declaration;
 mod ebcdic;
 mod overlong;
 mod utf7;
 
+pub use declaration::{xml_in_ebcdic, xml_label};
 pub use overlong::overlong;
 pub use utf7::utf7;
 
-use ebcdic::{IBM037, IBM500};
+use ebcdic::{IBM037, IBM273, IBM500, IBM875, IBM1026};
 use encoding_rs::Encoding;
 use std::borrow::Cow;
 
@@ -48,43 +50,75 @@ pub struct Decoded<'a> {
     pub faulty: bool,
 }
 
-/// The character set that a media type names, if it names one.
+/// The character set that a media type names, if it names one. Of several, of which servers take the first or the last one,
+/// it is the first that is not UTF-8.
 pub fn declared(media: Option<&[u8]>) -> Option<Charset> {
-    let media = media?;
-    let at = media.split(|&b| b == b';').skip(1).find_map(|parameter| {
+    let mut labels = media?.split(|&b| b == b';').skip(1).filter_map(|parameter| {
         let equals = memchr::memchr(b'=', parameter)?;
-        parameter[..equals].trim_ascii().eq_ignore_ascii_case(b"charset").then(|| &parameter[equals + 1..])
-    })?;
-    Some(named(at.trim_ascii().trim_ascii_start().strip_prefix(b"\"").unwrap_or(at.trim_ascii())))
+        let is_charset = parameter[..equals].trim_ascii().eq_ignore_ascii_case(b"charset");
+        let label = parameter[equals + 1..].trim_ascii();
+        is_charset.then(|| named(label.strip_prefix(b"\"").unwrap_or(label)))
+    });
+    let first = labels.next()?;
+    Some(std::iter::once(first).chain(labels).find(|charset| *charset != Charset::Utf8).unwrap_or(first))
 }
 
-/// The character set with this label, in any case. A quote at the end is ignored.
+/// The character set with this label, in any case. A quote at the end is ignored, and `_` is read as `-`, as by Python.
 pub fn named(label: &[u8]) -> Charset {
     let label = label.strip_suffix(b"\"").unwrap_or(label).to_ascii_lowercase();
-    match label.as_slice() {
-        b"utf-7" | b"utf7" | b"unicode-1-1-utf-7" | b"x-unicode-2-0-utf-7" => Charset::Utf7,
-        b"utf-16be" | b"utf-16" => Charset::Utf16(if label == b"utf-16" { Endian::Little } else { Endian::Big }),
-        b"utf-32" | b"utf-32le" | b"utf32" | b"ucs-4" => Charset::Utf32(Endian::Little),
-        b"utf-32be" => Charset::Utf32(Endian::Big),
-        b"ibm037" | b"cp037" | b"cp1140" | b"ibm01140" | b"ebcdic-cp-us" | b"csibm037" => Charset::Ebcdic(&IBM037),
-        b"ibm500" | b"cp500" | b"ibm01148" | b"ebcdic-cp-be" | b"ebcdic-cp-ch" | b"csibm500" => {
-            Charset::Ebcdic(&IBM500)
+    match listed(&label) {
+        Charset::Unknown => listed(&label.iter().map(|&b| if b == b'_' { b'-' } else { b }).collect::<Vec<u8>>()),
+        known => known,
+    }
+}
+
+/// The character set with this label in lower case.
+fn listed(label: &[u8]) -> Charset {
+    match label {
+        b"utf-7" | b"utf7" | b"u7" | b"unicode-1-1-utf-7" | b"x-unicode-2-0-utf-7" => Charset::Utf7,
+        b"utf-16be" | b"utf-16-be" | b"utf-16" | b"utf16" | b"u16" => {
+            Charset::Utf16(if label.ends_with(b"be") { Endian::Big } else { Endian::Little })
         }
+        b"utf-16-le" => Charset::Utf16(Endian::Little),
+        b"utf-32" | b"utf-32le" | b"utf-32-le" | b"utf32" | b"u32" | b"ucs-4" => Charset::Utf32(Endian::Little),
+        b"utf-32be" | b"utf-32-be" => Charset::Utf32(Endian::Big),
+        b"ebcdic-cp-us" => Charset::Ebcdic(&IBM037),
+        b"ebcdic-cp-be" | b"ebcdic-cp-ch" => Charset::Ebcdic(&IBM500),
         b"us-ascii" | b"ascii" => Charset::Utf8,
-        _ => match Encoding::for_label(&label) {
-            None => Charset::Unknown,
-            Some(found) if found == encoding_rs::UTF_8 => Charset::Utf8,
-            Some(found) if found == encoding_rs::UTF_16LE => Charset::Utf16(Endian::Little),
-            Some(found) if found == encoding_rs::REPLACEMENT => Charset::Unknown,
-            Some(found) => Charset::Listed(found),
-        },
+        _ => code_page(label).map_or_else(|| web(label), Charset::Ebcdic),
+    }
+}
+
+/// A code page of EBCDIC by its number: `ibm037`, `cp037`, `csIBM037`, `IBM-37`, `037`.
+fn code_page(label: &[u8]) -> Option<&'static [u8; 256]> {
+    let number = label.strip_prefix(b"cs").unwrap_or(label);
+    let number = number.strip_prefix(b"ibm").or_else(|| number.strip_prefix(b"cp")).unwrap_or(number);
+    let number = number.strip_prefix(b"-").unwrap_or(number);
+    match std::str::from_utf8(number).ok()?.parse::<u16>().ok()? {
+        37 | 424 | 1140 => Some(&IBM037),
+        500 | 1148 => Some(&IBM500),
+        273 | 1141 => Some(&IBM273),
+        875 => Some(&IBM875),
+        1026 => Some(&IBM1026),
+        _ => None,
+    }
+}
+
+/// A character set of the WHATWG Encoding Standard.
+fn web(label: &[u8]) -> Charset {
+    match Encoding::for_label(label) {
+        None => Charset::Unknown,
+        Some(found) if found == encoding_rs::UTF_8 => Charset::Utf8,
+        Some(found) if found == encoding_rs::UTF_16LE => Charset::Utf16(Endian::Little),
+        Some(found) if found == encoding_rs::REPLACEMENT => Charset::Unknown,
+        Some(found) => Charset::Listed(found),
     }
 }
 
 /// Leading bytes examined for the pattern of UTF-16 and UTF-32.
 const SAMPLE: usize = 64;
 
-/// The character set recognised by a byte order mark or by the pattern of NULs, and the length of the mark.
+/// The character set recognised by a byte order mark, by the pattern of NULs or as XML in EBCDIC, and the length of the mark.
 pub fn sniff(input: &[u8]) -> Option<(Charset, usize)> {
     match *input {
         [0xff, 0xfe, 0, 0, ..] => return Some((Charset::Utf32(Endian::Little), 4)),
@@ -94,6 +128,9 @@ pub fn sniff(input: &[u8]) -> Option<(Charset, usize)> {
         [0xef, 0xbb, 0xbf, ..] => return Some((Charset::Utf8, 3)),
         [b'+', b'/', b'v', b'8' | b'9' | b'+' | b'/', ..] => return Some((Charset::Utf7, 0)),
         _ => {}
+    }
+    if let Some(charset) = xml_in_ebcdic(input) {
+        return Some((charset, 0));
     }
     let sample = &input[..input.len().min(SAMPLE) / 4 * 4];
     if sample.is_empty() {
@@ -183,12 +220,30 @@ mod tests {
         assert_eq!(of("a/b;charset=utf-16le"), Some(Charset::Utf16(Endian::Little)));
         assert_eq!(of("a/b;charset=shift_jis"), Some(Charset::Listed(encoding_rs::SHIFT_JIS)));
         assert_eq!(of("a/b;charset=klingon"), Some(Charset::Unknown));
+        assert_eq!(of("a/b;charset=utf-8; charset=cp500"), Some(Charset::Ebcdic(&IBM500)));
+        assert_eq!(of("a/b;charset=utf-8; charset=utf8"), Some(Charset::Utf8));
+        for (label, want) in [
+            ("utf_7", Charset::Utf7),
+            ("UTF_16_BE", Charset::Utf16(Endian::Big)),
+            ("utf-16", Charset::Utf16(Endian::Little)),
+            ("utf_32_be", Charset::Utf32(Endian::Big)),
+            ("shift_jis", Charset::Listed(encoding_rs::SHIFT_JIS)),
+            ("csIBM037", Charset::Ebcdic(&IBM037)),
+            ("IBM01148", Charset::Ebcdic(&IBM500)),
+            ("cp273", Charset::Ebcdic(&IBM273)),
+            ("ibm-1026", Charset::Ebcdic(&IBM1026)),
+            ("875", Charset::Ebcdic(&IBM875)),
+            ("cp1252", Charset::Listed(encoding_rs::WINDOWS_1252)),
+        ] {
+            assert_eq!(named(label.as_bytes()), want, "{label}");
+        }
     }
 
     #[test]
     fn decodes_what_is_declared() {
         let ebcdic: &[u8] = &[0x4c, 0xa2, 0x83, 0x99, 0x89, 0x97, 0xa3, 0x6e];
         assert_eq!(decode(ebcdic, named(b"ibm037")).text.as_ref(), b"<script>");
+        assert_eq!(decode(&[0xfc, 0x6e, 0x4c, 0x48], Charset::Ebcdic(&IBM1026)).text.as_ref(), b"\"><{");
         assert_eq!(decode(b"+ADw-script+AD4-1", Charset::Utf7).text.as_ref(), b"<script>1");
         assert_eq!(decode("ÄÖ".as_bytes(), Charset::Utf8).text.as_ref(), "ÄÖ".as_bytes());
         assert!(decode(b"\xff", Charset::Utf8).faulty);
@@ -203,6 +258,7 @@ mod tests {
             (b"\0<\0a\0b\0c", Some((Charset::Utf16(Endian::Big), 0))),
             (b"<\0\0\0a\0\0\0", Some((Charset::Utf32(Endian::Little), 0))),
             (b"\0\0\0<\0\0\0a", Some((Charset::Utf32(Endian::Big), 0))),
+            (b"\x4c\x6f\xa7\x94\x93\x40", Some((Charset::Ebcdic(&IBM037), 0))),
             (b"plain text", None),
             (b"\0\0\0\0\0\0\0\0", None),
         ] {

@@ -54,7 +54,7 @@ const VALUE_COST: usize = 32;
 const PASSED_PER_UNIT: usize = 4;
 
 /// Bytes of a decoded form that are compared with what they were decoded from in one work unit.
-const COMPARED_PER_UNIT: usize = 8;
+pub(super) const COMPARED_PER_UNIT: usize = 8;
 
 /// How often an anomaly or a gap may be noted again at a point that has it: then others of its kind are passed over.
 const MAX_REPEATED: u32 = 256;

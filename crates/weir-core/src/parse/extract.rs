@@ -1,7 +1,7 @@
 //! The driver: parses a message into values, and offers every value to every parser that may apply to it.
 
 use super::benign_lookup::BenignLookup;
-use super::emitter::{Emitter, Recoded};
+use super::emitter::{COMPARED_PER_UNIT, Emitter, Recoded};
 pub use super::state::Notes;
 use super::state::ParseState;
 use super::visitor::{Collect, ValueVisitor};
@@ -9,13 +9,17 @@ use super::{
     Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, data, headers, message,
     target,
 };
+use crate::model::changes::changed_parts;
 use crate::model::guard::guarded;
 use crate::model::recycle::reuse_allocation;
 use crate::model::{
     BodyState, Budget, Hint, Limits, Message, MessageKind, ParserSet, PointId, PointPattern, PointTree, Segment,
-    SkipReason, Stop, Tag, Value, Zone,
+    SkipReason, Span, Stop, Tag, Value, Zone,
 };
 use bumpalo::Bump;
+
+/// A form with at most this many changes is not compared with others than the one that it was decoded from.
+const FEW_CHANGES: usize = 2;
 
 /// What an extraction leaves out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -175,8 +179,10 @@ impl Emitter<'_, '_> {
 pub(super) fn drain<'a>(em: &mut Emitter<'_, 'a>, at: &mut usize) -> Result<(), Stop> {
     while *at < em.state.values.len() {
         em.parse_value(*at)?;
+        em.compare_with_scanned(*at)?;
         let value = em.state.values[*at];
         em.visitor.visit(&value, &em.state.tree)?;
+        em.state.scanned.note(&value);
         *at += 1;
     }
     Ok(())
@@ -203,8 +209,28 @@ fn parse_body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(),
     if message.body_state != BodyState::Complete {
         em.skip(SkipReason::NotSent);
     }
-    let media = message.header("content-type").unwrap_or_default();
-    let hint = match codings(message, em) {
+    let codings = codings(message, em);
+    let result = media_types(message).into_iter().flatten().try_for_each(|media| body_as(media, codings, message, em));
+    em.leave();
+    result
+}
+
+/// The declared media types by which servers may read the body: of several header lines some take the first one, others
+/// the last one.
+fn media_types<'a>(message: &Message<'a>) -> [Option<&'a [u8]>; 2] {
+    let mut lines = message.headers_named("content-type");
+    let first = lines.next().unwrap_or_default();
+    [Some(first), lines.last().filter(|last| *last != first)]
+}
+
+/// Emits the body as one that is declared as `media`.
+fn body_as<'a>(
+    media: &'a [u8],
+    codings: &'a [u8],
+    message: &Message<'a>,
+    em: &mut Emitter<'_, 'a>,
+) -> Result<(), Stop> {
+    let hint = match codings {
         b"" if media.is_empty() => Hint::None,
         b"" => Hint::Media(media),
         codings => Hint::Coding { codings, media },
@@ -213,9 +239,7 @@ fn parse_body<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(),
         MessageKind::Request => content::body_zones(message.body, media, message.method == b"PUT"),
         MessageKind::Response => em.zone,
     };
-    let result = if message.body.is_empty() { Ok(()) } else { em.value_as(message.body, zone, hint) };
-    em.leave();
-    result
+    if message.body.is_empty() { Ok(()) } else { em.value_as(message.body, zone, hint) }
 }
 
 /// The content codings of all header lines, in order (RFC 9110 §8.4).
@@ -271,6 +295,26 @@ impl<'a> Emitter<'_, 'a> {
                 if value.hint == Hint::None {
                     break;
                 }
+            }
+        }
+        Ok(())
+    }
+
+    /// Finds where value `at`, if it was decoded several times, differs from the scanned form that is most like it.
+    fn compare_with_scanned(&mut self, at: usize) -> Result<(), Stop> {
+        let value = self.state.values[at];
+        let parts = |changes: Option<&[Span]>| changes.map_or(usize::MAX, <[Span]>::len);
+        if value.form.root == value.form.number || parts(value.changes) <= FEW_CHANGES {
+            return Ok(());
+        }
+        if self.state.tree.recodings(value.point) <= 1 {
+            return Ok(());
+        }
+        for before in self.state.scanned.comparable(&value) {
+            self.budget.spend(value.bytes.len() / COMPARED_PER_UNIT)?;
+            let changes = changed_parts(before, value.bytes, self.bump);
+            if parts(changes) < parts(self.state.values[at].changes) {
+                self.state.values[at].changes = changes;
             }
         }
         Ok(())
@@ -337,5 +381,25 @@ impl<'a> Emitter<'_, 'a> {
             Err(ParseError::Stop(stop)) => return Err(stop),
         }
         Ok(Parsed::Added)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::parse::testing::messages::extract_raw;
+
+    #[test]
+    fn of_several_media_types_the_first_and_the_last_are_read() {
+        let body = "--B\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nx=%27evil\r\n--B--\r\n";
+        let (form, multipart) = ("application/x-www-form-urlencoded", "multipart/form-data; boundary=B");
+        for [first, last] in [[form, multipart], [multipart, form]] {
+            let head = format!("POST / HTTP/1.1\r\nContent-Type: {first}\r\nContent-Type: a/b\r\nContent-Type: {last}");
+            let parsed = extract_raw(format!("{head}\r\n\r\n{body}").as_bytes());
+            assert!(parsed.has("[post][multipart,'a']=x=%27evil"), "{:?}", parsed.values);
+            assert!(parsed.values.iter().any(|v| v.contains("[form_urlencoded,") && v.contains("'evil")));
+        }
+        let same = "POST / HTTP/1.1\r\nContent-Type: text/plain\r\nContent-Type: text/plain\r\n\r\nonce";
+        let parsed = extract_raw(same.as_bytes());
+        assert_eq!(parsed.values.iter().filter(|v| *v == "[post]=once").count(), 1);
     }
 }

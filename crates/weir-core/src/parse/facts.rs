@@ -11,6 +11,8 @@ use std::borrow::Cow;
 
 /// Query parameters that conditions are evaluated on. Later ones are inspected, but conditions do not see them.
 const MAX_QUERY_FACTS: usize = 1_000;
+/// Hosts besides the plain one that are distinguished; a request with more of them is also taken for one of no host.
+const MAX_OTHER_HOSTS: usize = 3;
 
 /// The facts of the head of `message`, decoded and normalised.
 pub fn facts<'a>(message: &Message<'a>) -> DecodedHead<'a> {
@@ -29,10 +31,12 @@ pub fn facts<'a>(message: &Message<'a>) -> DecodedHead<'a> {
     if !others.complete {
         other_paths.push(DecodedPath { text: Cow::Borrowed(b"/"), ..DecodedPath::default() });
     }
+    let host = host(authority.or_else(|| message.header("host")).unwrap_or_default());
     DecodedHead {
         method: message.method,
         uri: if uri.is_empty() { Cow::Borrowed(b"/") } else { Cow::Borrowed(uri) },
-        host: host(authority.or_else(|| message.header("host")).unwrap_or_default()),
+        other_hosts: other_hosts(&host, message),
+        host,
         path: decoded_path(path),
         other_paths,
         query: query_facts(query),
@@ -94,6 +98,23 @@ fn host(authority: &[u8]) -> Cow<'_, [u8]> {
     };
     let host = host.strip_suffix(b".").unwrap_or(host);
     if host.iter().any(u8::is_ascii_uppercase) { Cow::Owned(host.to_ascii_lowercase()) } else { Cow::Borrowed(host) }
+}
+
+/// Hosts in Host headers that differ from the `plain` one. Not every server lets a target in absolute form override Host, and
+/// of several Host headers some take the first and some the last.
+fn other_hosts<'a>(plain: &[u8], message: &Message<'a>) -> Vec<Cow<'a, [u8]>> {
+    let mut others = Vec::new();
+    for one in message.headers_named("host").map(host) {
+        if *one == *plain || others.contains(&one) {
+            continue;
+        }
+        if others.len() == MAX_OTHER_HOSTS {
+            others.push(Cow::Borrowed(&b""[..]));
+            break;
+        }
+        others.push(one);
+    }
+    others
 }
 
 fn query_facts(query: &[u8]) -> Vec<DecodedPair<'_>> {
@@ -187,6 +208,23 @@ mod tests {
         }
         assert_eq!(text(&of("http://u@A.b:1/x?y=1", "other").host), "a.b");
         assert_eq!(text(&of("http://u@A.b:1/x?y=1", "other").uri), "/x?y=1");
+    }
+
+    #[test]
+    fn hosts_that_other_servers_take_a_request_for_are_told() {
+        let others = |target: &str, hosts: &[&str]| -> Vec<String> {
+            let headers = hosts.iter().map(|host| Header { name: b"Host", value: host.as_bytes() }).collect();
+            let message = Message { target: target.as_bytes(), headers, ..Message::default() };
+            let facts = facts(&message);
+            facts.hosts().map(|host| text(host).to_owned()).collect()
+        };
+        assert_eq!(others("/", &["a.example"]), ["a.example"]);
+        assert_eq!(others("/", &["a.example", "A.example.:80"]), ["a.example"]);
+        assert_eq!(others("/", &["a.example", "b.example", "b.example"]), ["a.example", "b.example"]);
+        assert_eq!(others("http://a.example/", &["a.example:80"]), ["a.example"]);
+        assert_eq!(others("http://a.example/", &["b.example"]), ["a.example", "b.example"]);
+        assert_eq!(others("/", &[]), [""]);
+        assert_eq!(others("/", &["a", "b", "c", "d", "e", "f"]), ["a", "b", "c", "d", ""]);
     }
 
     #[test]

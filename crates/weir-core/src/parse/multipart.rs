@@ -1,8 +1,8 @@
 //! `multipart/*` (RFC 2046 §5.1, RFC 7578): fields at `[multipart,name]`, file content at `[multipart,name][file]`.
 //!
 //! Servers read broken multipart in different ways. This parser is therefore lenient, and whenever a body can be read in
-//! more than one way, it reports so ([`ParseError::Broken`]) and the whole body is inspected besides the parts. A field
-//! that only some servers treat as a file is in both zones.
+//! more than one way, it reports so ([`ParseError::Broken`]) and the whole body is inspected besides the parts. A part
+//! that only some servers treat as a file is both a file and a field.
 
 mod disposition;
 mod upload;
@@ -16,17 +16,22 @@ use memchr::{memchr, memmem};
 
 /// Header lines read of one part. Later ones are inspected as part of the whole body only.
 const MAX_PART_HEADERS: usize = 32;
-/// Longest boundary; RFC 2046 allows 70.
-const MAX_BOUNDARY: usize = 256;
-/// Boundaries tried if several are declared.
+/// Longest boundary; RFC 2046 allows 70, but servers take what fits into a header.
+const MAX_BOUNDARY: usize = 8 << 10;
+/// Boundaries tried if several are declared, besides one that is searched for.
 const MAX_BOUNDARIES: usize = 4;
 /// Bytes in which an undeclared multipart body must have a part header.
 const SNIFFED: usize = 1024;
 
-/// Bodies declared as multipart, and bodies that begin with a delimiter line and a Content-Disposition.
+/// Bodies declared as multipart, in a spelling that some servers accept, and bodies that begin with a delimiter line and a
+/// Content-Disposition.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
-    if value.hint_media().is_some_and(|m| m.get(..10).is_some_and(|m| m.eq_ignore_ascii_case(b"multipart/"))) {
+    let media = value.hint_media().unwrap_or_default();
+    if media.get(..10).is_some_and(|m| m.eq_ignore_ascii_case(b"multipart/")) {
         return Applicability::Declared;
+    }
+    if media.windows(9).any(|m| m.eq_ignore_ascii_case(b"multipart")) {
+        return Applicability::Sniffed;
     }
     let start = &value.bytes[..value.bytes.len().min(SNIFFED)];
     let looks = value.zone.intersects(Zone::BODY.with(Zone::FILE))
@@ -44,16 +49,20 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     let mut broken = false;
     let mut split = false;
     for boundary in boundaries(value, &mut broken) {
-        em.budget.spend(value.bytes.len())?;
-        let parts = split_parts(value.bytes, boundary, em.limits.multipart_parts, &mut broken);
-        if parts.pieces.is_empty() {
-            continue;
-        }
-        split = true;
-        emit_parts(&parts, &mut broken, em)?;
-        if parts.too_many {
-            em.skip(SkipReason::CountLimit);
-            return Err(ParseError::Limit);
+        for delimiters in [Delimiters::OnLines, Delimiters::Anywhere] {
+            em.budget.spend(value.bytes.len())?;
+            let parts = split_parts(value.bytes, boundary, delimiters, em.limits.multipart_parts, &mut broken);
+            if !parts.pieces.is_empty() {
+                split = true;
+                emit_parts(&parts, &mut broken, em)?;
+            }
+            if parts.too_many {
+                em.skip(SkipReason::CountLimit);
+                return Err(ParseError::Limit);
+            }
+            if !parts.has_delimiter_within_line {
+                break;
+            }
         }
     }
     match (split, broken) {
@@ -65,13 +74,22 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
 /// The boundaries to try: all that are declared or, if none of these occurs in the body, its first line.
 fn boundaries<'a>(value: &Candidate<'a>, broken: &mut bool) -> Vec<&'a [u8]> {
     let mut found: Vec<&'a [u8]> = Vec::new();
-    for parameter in disposition::parameters(value.hint_media().unwrap_or_default()).0 {
-        let usable = (1..=MAX_BOUNDARY).contains(&parameter.value.len());
+    let media = value.hint_media().unwrap_or_default();
+    for parameter in disposition::parameters(media).0 {
+        // Servers take an empty one too.
+        let usable = parameter.value.len() <= MAX_BOUNDARY;
         let is_boundary = parameter.name.get(..8).is_some_and(|n| n.eq_ignore_ascii_case(b"boundary"));
         if is_boundary && usable && !found.contains(&parameter.value) && found.len() < MAX_BOUNDARIES {
             *broken |= parameter.odd || parameter.name.len() != 8;
             found.push(parameter.value);
         }
+    }
+    if let Some(searched) = disposition::searched_boundary(media)
+        && searched.len() <= MAX_BOUNDARY
+        && !found.contains(&searched)
+    {
+        *broken = true;
+        found.push(searched);
     }
     *broken |= found.len() != 1 && value.hint_media().is_some();
     let occurs =
@@ -89,6 +107,15 @@ fn boundaries<'a>(value: &Candidate<'a>, broken: &mut bool) -> Vec<&'a [u8]> {
     found
 }
 
+/// Where a delimiter may begin.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Delimiters {
+    /// At the beginning of a line.
+    OnLines,
+    /// Within a line too: some servers search for the delimiter alone, or take a bare CR as the end of a line.
+    Anywhere,
+}
+
 /// A body split at its delimiter lines.
 struct Parts<'a> {
     preamble: &'a [u8],
@@ -96,12 +123,21 @@ struct Parts<'a> {
     pieces: Vec<&'a [u8]>,
     epilogue: &'a [u8],
     too_many: bool,
+    /// Whether a delimiter within a line was passed over.
+    has_delimiter_within_line: bool,
 }
 
 /// Splits `body` at lines that begin with `--` and `boundary`. Text after the boundary on such a line makes the body
 /// broken, but the line still delimits.
-fn split_parts<'a>(body: &'a [u8], boundary: &[u8], max: usize, broken: &mut bool) -> Parts<'a> {
-    let mut parts = Parts { preamble: b"", pieces: Vec::new(), epilogue: b"", too_many: false };
+fn split_parts<'a>(
+    body: &'a [u8],
+    boundary: &[u8],
+    delimiters: Delimiters,
+    max: usize,
+    broken: &mut bool,
+) -> Parts<'a> {
+    let mut parts =
+        Parts { preamble: b"", pieces: Vec::new(), epilogue: b"", too_many: false, has_delimiter_within_line: false };
     let delimiter = [b"--", boundary].concat();
     let (mut start, mut closed) = (None, false);
     let mut done = 0;
@@ -111,7 +147,10 @@ fn split_parts<'a>(body: &'a [u8], boundary: &[u8], max: usize, broken: &mut boo
         }
         if at > 0 && body[at - 1] != b'\n' {
             *broken = true;
-            continue;
+            if delimiters == Delimiters::OnLines {
+                parts.has_delimiter_within_line = true;
+                continue;
+            }
         }
         let text_end = line_end(&body[..at], broken);
         match start {
@@ -150,6 +189,7 @@ fn line_end(before: &[u8], broken: &mut bool) -> usize {
             *broken = true;
             before.len() - 1
         }
+        [.., b'\r'] => before.len() - 1,
         _ => before.len(),
     }
 }
@@ -184,6 +224,8 @@ struct Part<'a> {
     coding: Option<&'a [u8]>,
     /// Headers to be inspected: all but unambiguous Content-Dispositions and ordinary media types.
     headers: Vec<(&'a [u8], &'a [u8])>,
+    /// Whether servers differ in which headers the part has.
+    has_disputed_headers: bool,
 }
 
 impl<'a> Part<'a> {
@@ -195,6 +237,7 @@ impl<'a> Part<'a> {
             media: None,
             coding: None,
             headers: Vec::new(),
+            has_disputed_headers: false,
         };
         let mut at = 0;
         let mut lines = 0;
@@ -204,6 +247,7 @@ impl<'a> Part<'a> {
                 break;
             };
             *broken |= line.ambiguous;
+            part.has_disputed_headers |= line.folded;
             at += line.length;
             if line.text.is_empty() {
                 part.content = &piece[at..];
@@ -213,10 +257,11 @@ impl<'a> Part<'a> {
             if lines <= MAX_PART_HEADERS {
                 part.header(line.text, broken);
             } else {
-                *broken = true;
+                part.has_disputed_headers = true;
             }
         }
         *broken |= part.disposition.names.is_empty() && !part.headers.is_empty() && lines == 0;
+        *broken |= part.has_disputed_headers;
         part
     }
 
@@ -227,7 +272,7 @@ impl<'a> Part<'a> {
             return;
         };
         let (name, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
-        *broken |= name.len() != colon;
+        self.has_disputed_headers |= name.len() != colon;
         let is = |want: &[u8]| name.eq_ignore_ascii_case(want);
         if is(b"content-disposition") {
             self.disposition.read(value);
@@ -247,6 +292,11 @@ impl<'a> Part<'a> {
 
     fn is_file(&self) -> bool {
         !self.disposition.files.is_empty()
+    }
+
+    /// Whether some servers take the part for a field.
+    fn may_be_field(&self) -> bool {
+        !self.disposition.is_surely_file || self.disposition.odd || self.has_disputed_headers
     }
 
     /// Emits everything but the content: names, file names, headers.
@@ -304,28 +354,33 @@ impl<'a> Part<'a> {
 
     fn content(&self, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let hint = self.media.map(Hint::Media).unwrap_or_default();
-        let zone = match (self.is_file(), self.disposition.odd) {
-            (true, false) => content::zones(self.content, em.zone()),
-            (true, true) => em.zone().with(Zone::FILE),
-            (false, _) => em.zone(),
-        };
         if self.is_file() {
+            let zone = content::zones(self.content, em.zone());
             em.enter(Segment::plain(Tag::File))?;
-        }
-        let result = em.value_as(self.content, zone, hint).and_then(|()| self.decoded(zone, hint, em));
-        if self.is_file() {
+            let result = self.content_in(zone, hint, em);
             em.leave();
+            result?;
         }
-        result
+        // A server that does not read a multipart body within a part takes it for a field.
+        let is_nested = em.nesting(Tag::Multipart) > 1;
+        if self.may_be_field() || is_nested { self.content_in(em.zone(), hint, em) } else { Ok(()) }
+    }
+
+    fn content_in(&self, zone: Zone, hint: Hint<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+        em.value_as(self.content, zone, hint)?;
+        self.decoded(zone, hint, em)
     }
 
     /// Emits the content decoded from its transfer encoding, which RFC 7578 §4.7 deprecates but libraries still decode.
     fn decoded(&self, zone: Zone, hint: Hint<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
         let Some(coding) = self.coding else { return Ok(()) };
         em.budget.spend(self.content.len())?;
+        let coding = coding.split(|b| b";,".contains(b)).next().unwrap_or_default();
+        let coding = coding.trim_ascii();
+        let coding = coding.strip_prefix(b"\"").map_or(coding, |inner| inner.strip_suffix(b"\"").unwrap_or(inner));
         let is_base64 = coding.eq_ignore_ascii_case(b"base64");
         let decoded = if is_base64 {
-            base64::decode(self.content)
+            base64::decode(self.content).or_else(|| Some(base64::decode_digits(self.content)))
         } else if coding.eq_ignore_ascii_case(b"quoted-printable") {
             quoted_printable::decode(self.content)
         } else {
@@ -360,11 +415,13 @@ struct FoldedLine<'a> {
     length: usize,
     /// Whether it ends in a bare LF or has folds, which servers read differently.
     ambiguous: bool,
+    folded: bool,
 }
 
 /// The first line of `input`; `None` if it has no end.
 fn folded_line(input: &[u8]) -> Option<FoldedLine<'_>> {
     let mut ambiguous = false;
+    let mut folded = false;
     let mut from = 0;
     loop {
         let end = from + memchr(b'\n', &input[from..])?;
@@ -373,9 +430,9 @@ fn folded_line(input: &[u8]) -> Option<FoldedLine<'_>> {
         let text = text.unwrap_or(&input[..end]);
         let folds = !text.is_empty() && matches!(input.get(end + 1), Some(b' ' | b'\t'));
         if !folds {
-            return Some(FoldedLine { text, length: end + 1, ambiguous });
+            return Some(FoldedLine { text, length: end + 1, ambiguous, folded });
         }
-        ambiguous = true;
+        (ambiguous, folded) = (true, true);
         from = end + 1;
     }
 }

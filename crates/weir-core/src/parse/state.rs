@@ -1,6 +1,7 @@
 //! What the parsers of one message share: points, values, notes, and what decoders may still produce.
 
 use crate::model::{AnomalyKind, FormId, GraphqlStats, Hint, PointPath, PointTree, SkipReason, Value, Zone};
+use smallvec::SmallVec;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -31,6 +32,7 @@ pub(super) struct ParseState<'a> {
     /// Bytes that decompressors may still produce.
     pub inflate_left: usize,
     pub forms: Forms<'a>,
+    pub scanned: ScannedForms<'a>,
     /// Where a part of a form is decoded, reused from part to part.
     pub unescaped: Vec<u8>,
 }
@@ -70,7 +72,8 @@ impl ParseState<'_> {
 /// Forms of values that decoding has produced: bytes that decoding reaches by several paths are inspected once.
 #[derive(Debug, Default)]
 pub(super) struct Forms<'a> {
-    seen: HashMap<Form<'a>, FormId>,
+    /// With a seed of its own, so that no message makes forms collide.
+    seen: HashMap<Form<'a>, FormId, foldhash::fast::RandomState>,
     count: u32,
 }
 
@@ -100,5 +103,43 @@ impl<'a> Forms<'a> {
                 Ok(*new.insert(FormId { root: of.root, number: self.count }))
             }
         }
+    }
+}
+
+/// Forms shorter than this are not compared with those before.
+const MIN_COMPARED: usize = 1024;
+/// Most forms of one value that are kept to compare later ones with.
+const MAX_KEPT: usize = 4;
+
+/// The decoded forms of each long value that were scanned. A form that several decodings lead to (`%41 \u0041`: first one,
+/// then the other) may differ less from one of these than from the one that it was decoded from.
+#[derive(Debug, Default)]
+pub(super) struct ScannedForms<'a>(HashMap<u32, SmallVec<[ScannedForm<'a>; MAX_KEPT]>, foldhash::fast::RandomState>);
+
+/// One of them.
+#[derive(Clone, Copy, Debug)]
+struct ScannedForm<'a> {
+    zone: Zone,
+    bytes: &'a [u8],
+}
+
+impl<'a> ScannedForms<'a> {
+    /// Notes that `value` was scanned.
+    pub fn note(&mut self, value: &Value<'a>) {
+        let decoded = value.form.root != value.form.number;
+        if decoded && !value.covered && value.bytes.len() >= MIN_COMPARED {
+            let kept = self.0.entry(value.form.root).or_default();
+            if kept.len() < MAX_KEPT {
+                kept.push(ScannedForm { zone: value.zone, bytes: value.bytes });
+            }
+        }
+    }
+
+    /// Those of the same value that are worth a comparison with `value`, the last one first.
+    pub fn comparable(&self, value: &Value<'a>) -> SmallVec<[&'a [u8]; MAX_KEPT]> {
+        let kept =
+            (!value.covered && value.bytes.len() >= MIN_COMPARED).then(|| self.0.get(&value.form.root)).flatten();
+        let same = kept.into_iter().flatten().rev().filter(|form| form.zone == value.zone);
+        same.map(|form| form.bytes).collect()
     }
 }

@@ -64,6 +64,8 @@ pub struct CandidateSet {
     lookups: usize,
     /// Literals in the text for which signatures were looked up.
     literals: usize,
+    /// Bytes in which literals were looked for.
+    searched: usize,
     /// Whether candidates were left out because there were too many.
     truncated: bool,
     /// The parts of the text outside of which it was scanned already.
@@ -125,14 +127,16 @@ impl CandidateSet {
             self.last.resize(signatures, 0);
         }
         self.length = length;
-        (self.lookups, self.literals) = (0, 0);
+        (self.lookups, self.literals, self.searched) = (0, 0, 0);
         self.truncated = false;
     }
 
     /// The parts of the text in which literals are to be looked for, of at most `longest` bytes.
-    pub(super) fn parts_for(&self, longest: usize) -> SmallVec<[Range<usize>; 2]> {
+    pub(super) fn parts_for(&mut self, longest: usize) -> SmallVec<[Range<usize>; 2]> {
         let around = if self.spared { READ_AROUND } else { MAX_REACH + LOOK_AROUND };
-        self.parts(around + longest)
+        let parts = self.parts(around + longest);
+        self.searched = parts.iter().map(Range::len).sum();
+        parts
     }
 
     /// The parts of the text that are to be scanned, with `around` bytes on each side.
@@ -187,17 +191,16 @@ impl CandidateSet {
             && (self.length <= MAX_WHOLE || anchors.allow(place.at, reach, self.length))
     }
 
-    /// Counts the `signatures` that ask for a literal at one place. False if they would be more than a multiple of the
-    /// length of the text: then they are left out, and the set is truncated.
+    /// Counts the `looks` at what is beside a literal at one place, and the signatures that it leaves. False if they would be
+    /// more than a multiple of the length of the text: then the signatures are left out, and the set is truncated.
     #[inline]
-    pub(super) fn look_up(&mut self, signatures: usize) -> bool {
-        let lookups = self.lookups + signatures;
+    pub(super) fn look_up(&mut self, looks: usize) -> bool {
+        let lookups = self.lookups + looks;
         if lookups > LOOKUP_BASE + LOOKUP_PER_BYTE * self.length {
             self.truncated = true;
             return false;
         }
         self.lookups = lookups;
-        self.literals += 1;
         true
     }
 
@@ -206,9 +209,20 @@ impl CandidateSet {
         self.lookups
     }
 
+    /// Counts a literal.
+    #[inline]
+    pub(super) fn count_literal(&mut self) {
+        self.literals += 1;
+    }
+
     /// For how many places of literals signatures were looked up.
     pub fn literals(&self) -> usize {
         self.literals
+    }
+
+    /// In how many bytes of the text literals were looked for.
+    pub fn searched(&self) -> usize {
+        self.searched
     }
 
     /// Whether candidates were left out because there were more than a multiple of the length of the text.

@@ -6,6 +6,7 @@
 //! answer; `tests` hold that against the slow path. A pattern without such literals is an error unless it says
 //! `unfiltered: true`.
 
+mod beside;
 pub mod builtin;
 mod candidate_set;
 pub mod compile;

@@ -18,6 +18,8 @@ const DEPTH: usize = 4;
 pub(super) const MAX_PROBES: usize = 3;
 /// What is beyond the first and last byte of a text.
 const EDGE: usize = 256;
+/// Bytes and [`EDGE`].
+pub(super) const SYMBOLS: usize = EDGE + 1;
 /// A set of at least this share of ordinary text, in percent, leaves next to nothing out.
 const USELESS: u32 = 90;
 
@@ -62,16 +64,15 @@ impl ByteSet {
         self
     }
 
-    fn contains(&self, symbol: usize) -> bool {
+    /// Whether `symbol`, a byte or the edge, is in it.
+    pub(super) fn contains(&self, symbol: usize) -> bool {
         self.0[symbol / 64] & 1 << (symbol % 64) != 0
     }
 
     /// Whether the byte `offset` bytes from `at` in `text` is in it, or the edge if there is none.
     #[inline]
     pub fn allows(&self, text: &[u8], at: usize, offset: i16) -> bool {
-        // Before the first byte the sum wraps round, to where no text has a byte.
-        let place = at.wrapping_add_signed(isize::from(offset));
-        self.contains(text.get(place).map_or(EDGE, |byte| usize::from(*byte)))
+        self.contains(symbol_at(text, at, offset))
     }
 
     /// The share of ordinary text that it holds, in percent.
@@ -79,6 +80,14 @@ impl ByteSet {
         let sum = (0..=EDGE).filter(|symbol| self.contains(*symbol)).map(frequency).sum::<u32>();
         sum * 100 / ORDINARY
     }
+}
+
+/// The byte `offset` bytes from `at` in `text`, or the edge if there is none.
+#[inline]
+pub(super) fn symbol_at(text: &[u8], at: usize, offset: i16) -> usize {
+    // Before the first byte the sum wraps round, to where no text has a byte.
+    let place = at.wrapping_add_signed(isize::from(offset));
+    text.get(place).map_or(EDGE, |byte| usize::from(*byte))
 }
 
 /// How often a byte, or an edge, is beside a word of ordinary text, roughly.

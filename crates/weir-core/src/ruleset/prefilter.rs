@@ -6,6 +6,7 @@
 //! sets, with only the signatures and literals that such a value can have. `same_answer_as_every_regex` in `tests/rules.rs`
 //! holds this against the slow path.
 
+use super::beside::Columns;
 use super::literal::{Literal as RequiredLiteral, RequiredLiterals};
 use super::literal_matcher::{Literal, LiteralMatcher};
 use super::neighbours::{ByteSet, MAX_PROBES, Neighbours};
@@ -92,7 +93,14 @@ struct WantedBy {
     /// For each of them, the place beside the literal that leaves most out.
     first: Vec<Beside>,
     all: Vec<Wanted>,
+    /// Where they are many, what there is beside the literal in the matches of all.
+    columns: Option<Columns>,
 }
+
+/// Fewest signatures that are many for one literal.
+const MANY: usize = 12;
+/// Looks at what is beside a literal in the time that it takes to note one signature.
+const LOOKS_NOTED: usize = 4;
 
 /// What there is beside a literal in a match.
 #[derive(Clone, Copy, Debug)]
@@ -180,13 +188,39 @@ impl WantedBy {
         });
     }
 
-    /// The signatures that may match by the literal at `at` of `text`, by what is beside it.
+    /// Makes columns of what there is beside the literal, once all signatures are known that ask for it.
+    fn finish(&mut self, sets: &[ByteSet]) {
+        if self.all.len() < MANY {
+            return;
+        }
+        let all = self.first.iter().zip(&self.all).enumerate();
+        let probes: Vec<(usize, i16, &ByteSet)> = all
+            .flat_map(|(number, (first, wanted))| {
+                let beside =
+                    std::iter::once(first).chain(&wanted.others).filter(|beside| beside.set != Beside::NOTHING.set);
+                beside.map(move |beside| (number, beside.offset, &sets[usize::from(beside.set)]))
+            })
+            .collect();
+        self.columns = Some(Columns::new(self.all.len(), &probes));
+    }
+
+    /// Looks at what is beside the literal in one place.
     #[inline]
-    fn at<'w>(&'w self, text: &'w [u8], at: usize, sets: &'w [ByteSet]) -> impl Iterator<Item = &'w Wanted> {
-        let first = self.first.iter().zip(&self.all).filter(move |(beside, _)| beside.is_at(text, at, sets));
-        first
-            .map(|(_, wanted)| wanted)
-            .filter(move |wanted| wanted.others.iter().all(|beside| beside.is_at(text, at, sets)))
+    fn looks(&self) -> usize {
+        self.columns.as_ref().map_or(self.all.len(), Columns::looks)
+    }
+
+    /// Calls `noted` with each signature that may match by the literal at `at` of `text`, by what is beside it.
+    #[inline]
+    fn each_at(&self, text: &[u8], at: usize, sets: &[ByteSet], mut noted: impl FnMut(&Wanted)) {
+        if let Some(columns) = &self.columns {
+            return columns.at(text, at).for_each(|number| noted(&self.all[number]));
+        }
+        for (first, wanted) in self.first.iter().zip(&self.all) {
+            if first.is_at(text, at, sets) && wanted.others.iter().all(|beside| beside.is_at(text, at, sets)) {
+                noted(wanted);
+            }
+        }
     }
 }
 
@@ -202,7 +236,7 @@ impl Prefilter {
         let all = (0u32..).zip(signatures.iter().zip(required));
         let of_origin = all.filter(|(_, (signature, _))| signature.origin == origin);
         let signatures: Vec<Numbered<'_>> = of_origin.map(&mut numbered).collect();
-        let set = |kinds, zones| Literals::new(&signatures, kinds, zones);
+        let set = |kinds, zones| Literals::new(&signatures, kinds, zones, &byte_sets.all);
         let sets = ZONES.map(|zones| (zones, KINDS.map(|kinds| (kinds, set(kinds, zones)))));
         let file = set(ByteClasses::ALL, Zone::FILE);
         Self { sets, file, byte_sets: byte_sets.all }
@@ -225,7 +259,7 @@ impl Prefilter {
 
 impl Literals {
     /// Those of signatures for one of `zones` that a value made of `kinds` can have.
-    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone) -> Self {
+    fn new(signatures: &[Numbered<'_>], kinds: ByteClasses, looked_at: Zone, sets: &[ByteSet]) -> Self {
         let mut by_literal: HashMap<&[u8], usize> = HashMap::new();
         let mut literals: Vec<Literal<'_>> = Vec::new();
         let mut wanted_by: Vec<WantedBy> = Vec::new();
@@ -258,6 +292,7 @@ impl Literals {
                 wanted_by[at].add(number, signature, required);
             }
         }
+        wanted_by.iter_mut().for_each(|wanted_by| wanted_by.finish(sets));
         Self { anchors: LiteralMatcher::new(&literals), wanted_by, unfiltered }
     }
 
@@ -279,17 +314,20 @@ impl Literals {
     fn find(&self, text: &[u8], part: Range<usize>, classes: ByteClasses, sets: &[ByteSet], set: &mut CandidateSet) {
         self.anchors.find(&text[part.clone()], classes, |literal, at| {
             let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
-            if !set.look_up(wanted_by.all.len()) {
+            if !set.look_up(wanted_by.looks()) {
                 return;
             }
+            set.count_literal();
             // Most literals have beside them what no match has.
             let mut place = None;
-            for wanted in wanted_by.at(text, at, sets) {
+            wanted_by.each_at(text, at, sets, |wanted| {
                 let place = place.get_or_insert_with(|| set.place(at, classes));
-                if set.is_open(place, wanted.reach, wanted.reads_around, &wanted.needs, wanted.anchors) {
+                if set.look_up(LOOKS_NOTED)
+                    && set.is_open(place, wanted.reach, wanted.reads_around, &wanted.needs, wanted.anchors)
+                {
                     set.add(wanted.signature, at, wanted.reach);
                 }
-            }
+            });
         });
     }
 }

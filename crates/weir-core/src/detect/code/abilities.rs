@@ -97,7 +97,7 @@ const ABILITIES: &[(Ability, &[&str])] = &[
             "readtextfile", "readtextfilesync", "writetextfile", "writetextfilesync", "readdirsync", "listdir",
             "rmtree", "makedirs", "removedirs", "read_to_string", "readalltext", "readalllines", "readallbytes",
             "writealltext", "writeallbytes", "binread", "sysopen", "opentextfile", "getfiles", "getdirectories",
-            "dofile", "loadfile", "file_exists", "rm_rf", "putenv", "ini_set", "apache_setenv", "fileperms", "symlink", "mkfifo",
+            "dofile", "loadfile", "file_exists", "rm_rf", "putenv", "ini_set", "apache_setenv", "fileperms", "symlink",
         ],
     ),
     (
@@ -105,7 +105,7 @@ const ABILITIES: &[(Ability, &[&str])] = &[
         &[
             "open", "file", "copy", "rename", "remove", "unlink", "chmod", "chown", "chgrp", "rmdir", "mkdir",
             "touch", "link", "glob", "include", "include_once", "require", "require_once", "do", "path", "walk",
-            "iglob", "error_log", "set_include_path", "chdir", "chroot",
+            "iglob", "mkfifo", "error_log", "set_include_path", "chdir", "chroot",
         ],
     ),
     (

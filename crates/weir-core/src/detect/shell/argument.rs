@@ -89,6 +89,10 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
         b'/' if text.get(1).is_some_and(|b| b.is_ascii_alphanumeric() || matches!(b, b'?' | b'*' | b'[')) => {
             Argument::Option
         }
+        // Alternatives of a sentence: "service / support".
+        b'/' if may_be_prose(name) && matches!(text, [_, b' ', next, ..] if next.is_ascii_alphabetic()) => {
+            Argument::Text
+        }
         b'/' if matches!(text.get(1), None | Some(b' ' | b';' | b'|' | b'&' | b')')) => Argument::Option,
         b'$' | b'~' | b'*' | b'%' => Argument::Option,
         b'.' if matches!(text.get(1), None | Some(b'/' | b'.' | b' ' | b';')) => Argument::Option,
@@ -98,6 +102,7 @@ pub fn argument(name: &[u8], rest: &[u8], separated: bool, inside: bool) -> Argu
         _ if stream_redirects(text) => Argument::Option,
         _ if name.eq_ignore_ascii_case(b"echo") => echoed(text),
         b'0'..=b'9' => number(name, text),
+        _ if takes(name, text) => Argument::Option,
         _ if name.eq_ignore_ascii_case(b"alias") && assigns(rest) => Argument::Option,
         _ => named_host(text),
     }
@@ -182,6 +187,32 @@ fn number(name: &[u8], text: &[u8]) -> Argument {
     if operated || connects || (address || counted) && ends(rest) { Argument::Option } else { Argument::Text }
 }
 
+/// Words without a dash that a command takes and a sentence would not have behind its name, lower case.
+const OPERANDS: &[(&[u8], &[&[u8]])] = &[
+    (b"ip", &[b"a", b"addr", b"r", b"neigh"]),
+    (b"sc", &[b"query", b"queryex", b"qc", b"enumdepend"]),
+    (b"route", &[b"print"]),
+    (b"net", &[b"user", b"users", b"localgroup", b"view", b"share", b"accounts", b"session"]),
+    (b"reg", &[b"query"]),
+    (b"docker", &[b"ps"]),
+];
+
+/// Whether a command continues with a word that it takes, up to its end: `ps aux`, `ip addr`.
+fn takes(name: &[u8], text: &[u8]) -> bool {
+    const MAX_WORD: usize = 12;
+    let word = text.iter().take(MAX_WORD + 1).take_while(|b| b.is_ascii_alphabetic()).count();
+    let (word, rest) = text.split_at(word);
+    let operand = if name.eq_ignore_ascii_case(b"ps") {
+        // Options in the style of BSD: all of these letters, among them those that choose processes.
+        let options = |b: &u8| b"aefjluwx".contains(b);
+        (2..=6).contains(&word.len()) && word.iter().all(options) && word.contains(&b'x') && word.contains(&b'a')
+    } else {
+        let listed = OPERANDS.iter().find(|(command, _)| name.eq_ignore_ascii_case(command));
+        listed.is_some_and(|(_, words)| words.contains(&word))
+    };
+    operand && ends(rest)
+}
+
 /// Classifies what `echo` prints: one word, at the end of the command, or with an expansion inside.
 fn echoed(text: &[u8]) -> Argument {
     let word =
@@ -196,7 +227,7 @@ fn named_host(text: &[u8]) -> Argument {
         .split(|b| matches!(b, b' ' | b';' | b'|' | b'&' | b'`' | b')' | b'\'' | b'"' | b'#' | b'\\' | b'>'))
         .next()
         .unwrap_or_default();
-    let drive = word.len() >= 2 && word[1] == b':';
+    let drive = word.len() >= 2 && word[0].is_ascii_alphabetic() && word[1] == b':';
     let dotted = word.len() > 3
         && word[1..word.len() - 1].contains(&b'.')
         && word.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'_' | b'/'))

@@ -73,6 +73,13 @@ const NAMES: &[(NameClass, &[&str])] = &[
             "ar", "jrunscript", "jjs", "diff", "xterm", "waitfor", "basenc", "csplit", "iconv", "nawk", "rvim",
             "vimdiff", "virsh", "xdotool", "yash", "tclsh", "gnuplot", "ghci", "sshfs", "dmidecode", "setarch", "mkpasswd",
             "rd", "md", "wbadmin", "cmdkey", "certreq", "rpcping", "nroff", "troff", "openvt", "logsave", "pdflatex", "genisoimage",
+            "rustc", "javac", "ghc", "runghc", "dotnet", "csc", "swiftc", "tsc", "kotlinc", "julia", "escript", "elixir",
+            "deno", "npx", "pnpm", "luarocks", "opam", "mvn", "octave", "rscript", "bpftrace", "cobc", "cpan", "dmsetup",
+            "dvips", "elvish", "enscript", "facter", "ionice", "ispell", "jq", "ksu", "latexmk", "loginctl", "lualatex",
+            "luatex", "minicom", "msgcat", "mtr", "nasm", "ncdu", "ncftp", "opkg", "pandoc", "pidstat", "psftp", "qpdf",
+            "readelf", "restic", "rlogin", "rpmquery", "rtorrent", "rview", "sash", "scrot", "ssh-agent", "ssh-keyscan",
+            "stdbuf", "taskset", "tmate", "torify", "torsocks", "unsquashfs", "update-alternatives", "vagrant", "vigr",
+            "w3m", "xelatex", "xetex",
         ],
     ),
     (
@@ -98,7 +105,7 @@ const FETCHERS: &[(bool, &[&str])] = &[
     (
         true,
         &[
-            "start", "open", "source", "convert", "curl", "wget", "ping", "nc", "netcat", "ncat", "rpm", "ftp", "sftp",
+            "start", "open", "convert", "curl", "wget", "ping", "nc", "netcat", "ncat", "rpm", "ftp", "sftp",
             "telnet", "whois", "dig", "iwr", "irm", "iex", "vim", "vi", "gimp",
         ],
     ),
@@ -229,12 +236,61 @@ fn versioned(name: &[u8]) -> Option<NameClass> {
 fn cmdlet(name: &[u8]) -> Option<NameClass> {
     let dash = memchr::memchr(b'-', &name[..name.len().min(MAX_VERB + 1)])?;
     let (verb, noun) = (&name[..dash], &name[dash + 1..]);
-    if noun.len() < 3 || CMDLETS.get(verb).is_none() || !noun.iter().all(u8::is_ascii_alphanumeric) {
+    if noun.len() < 3
+        || CMDLETS.get(verb).is_none()
+        || !noun.iter().all(u8::is_ascii_alphanumeric)
+        || COMPOUNDS.iter().any(|word| noun.eq_ignore_ascii_case(word))
+    {
         return None;
     }
     let capitals = verb[0].is_ascii_uppercase() && noun[0].is_ascii_uppercase();
     Some(if capitals { NameClass::Unmistakable } else { NameClass::Abbreviation })
 }
+
+/// Words that make a compound of an ordinary language with a verb before them, and no command: `Read-Only`, `New-York`.
+const COMPOUNDS: &[&[u8]] = &[
+    b"only",
+    b"protected",
+    b"protection",
+    b"through",
+    b"back",
+    b"ahead",
+    b"once",
+    b"many",
+    b"top",
+    b"aside",
+    b"stop",
+    b"end",
+    b"york",
+    b"zealand",
+    b"delhi",
+    b"jersey",
+    b"hampshire",
+    b"generation",
+    b"born",
+    b"age",
+    b"style",
+    b"world",
+    b"driven",
+    b"free",
+    b"based",
+    b"specific",
+    b"related",
+    b"paste",
+    b"left",
+    b"together",
+    b"rich",
+    b"door",
+    b"dated",
+    b"bound",
+    b"source",
+    b"sourced",
+    b"down",
+    b"off",
+    b"out",
+    b"over",
+    b"and",
+];
 
 /// Short names of commands of Windows, which runs them in any case.
 const WINDOWS: &[&[u8]] = &[

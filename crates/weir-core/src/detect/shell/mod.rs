@@ -18,7 +18,7 @@ mod wrapper;
 use super::text_field::{self, TextField};
 use super::{Detector, Match, Subject, is_document, shown, work};
 use crate::model::changes::{changed_parts, distance};
-use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Key, Span, Tag, TagSet, Zone};
+use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Span, Tag, TagSet, Zone};
 use crate::normalize::{SHELL_VIEW, shell as noise};
 use bumpalo::Bump;
 use line::{Evidence, Found};
@@ -210,7 +210,7 @@ impl<'t> Scan<'t> {
         }
         match place {
             Place::Parameter if found.evidence == Evidence::Bare => self.expects_no_command(found),
-            Place::Parameter if boundary == Boundary::Start => !self.is_name(),
+            Place::Parameter if boundary == Boundary::Start => !self.subject.is_name(),
             _ if boundary == Boundary::Strong && place::is_query_stage(self.text, found) => false,
             Place::Parameter => self.text.len() < LONG_PROSE || !self.is_prose() || self.is_sensitive(),
             // Nothing is broken out of by what is a script as a whole, or by a sentence about commands.
@@ -281,41 +281,22 @@ impl<'t> Scan<'t> {
     /// Whether a value that is the name of a command, perhaps with an option, is more likely a command than a word: the
     /// parameter is named as one that is run, or the command does nothing but tell about the system.
     fn expects_no_command(&self, found: &Found) -> bool {
-        const RUN: &[&[u8]] = &[b"cmd", b"command", b"exec", b"shell", b"system", b"ping", b"runcmd", b"cmdline"];
         let named =
             matches!(self.subject.ancestors().next(), Some(step) if matches!(step.tag, Tag::Path | Tag::ActionName));
-        if named || self.is_name() {
+        if named || self.subject.is_name() {
             return false;
         }
-        let mut names = self.subject.ancestors().filter_map(|step| match step.key {
-            Key::Name(name) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        });
-        let name = names.next().unwrap_or_default();
-        let runs = name.len() <= 32 && RUN.iter().any(|word| name.starts_with(word) || name.ends_with(word));
-        let search = [&b"q"[..], b"query", b"search", b"s", b"term", b"keyword", b"keywords"].contains(&&name[..]);
+        let name = self.subject.names().next().unwrap_or_default();
+        let runs = place::is_run(name);
+        let search = [&b"q"[..], b"query", b"search", b"s", b"term", b"keyword", b"keywords"]
+            .iter()
+            .any(|word| name.eq_ignore_ascii_case(word));
         let line = &self.text[found.start..found.line_end];
         let word = line.split(|b| !b.is_ascii_alphanumeric()).next().unwrap_or_default();
         // `cmd=start`, `exec=true` and `shell=bash` are choices of an interface.
         let alone = line.trim_ascii() == word;
         let chosen = alone && commands::is_choice(word);
         runs && !chosen || !search && commands::enumerates(word)
-    }
-
-    /// Whether the value is the name of a parameter rather than its value.
-    fn is_name(&self) -> bool {
-        self.subject.ancestors().next().is_some_and(|step| {
-            matches!(
-                step.tag,
-                Tag::GetName
-                    | Tag::FormUrlencodedName
-                    | Tag::MultipartName
-                    | Tag::CookieName
-                    | Tag::HeaderName
-                    | Tag::HashName
-                    | Tag::XmlTagName
-            )
-        })
     }
 
     fn is_prose(&self) -> bool {

@@ -84,6 +84,10 @@ fn is_keyword(name: &[u8]) -> bool {
 
 /// Whether the command at `start..end` is an element of a list of words that `|`, `;`, `&` or line ends separate.
 pub fn is_listed(text: &[u8], at: usize, start: usize, end: usize, name: &[u8], unmistakable: bool) -> bool {
+    const HALTS: &[&[u8]] = &[b"halt", b"poweroff", b"reboot", b"shutdown"];
+    if !unmistakable && !HALTS.contains(&name) && is_quoted_alternative(text, at, start, end) {
+        return true;
+    }
     let head = &text[at.saturating_sub(MAX_LINE)..at];
     let separator = |b: &u8| matches!(b, b'|' | b';' | b'&' | b'\n' | b'\r');
     let head = &head[..head.iter().rposition(|b| !separator(b)).map_or(0, |last| last + 1)];
@@ -226,7 +230,8 @@ pub fn is_in_code_element(text: &[u8], start: usize) -> bool {
     let behind = &text[start..(start + MAX_LINE).min(text.len())];
     work::count(before.len() + behind.len());
     let Some(open) = memchr::memmem::rfind(before, b"<code>") else { return false };
-    text.trim_ascii_start().starts_with(b"<")
+    let head = &text[..text.len().min(MAX_LINE)];
+    head.trim_ascii_start().starts_with(b"<")
         && !before[open + 6..].contains(&b'<')
         && memchr::memmem::find(behind, b"</code>").is_some()
 }
@@ -248,6 +253,51 @@ pub fn is_query_stage(text: &[u8], found: &Found) -> bool {
     known && selects && words.all(|word| word.iter().all(argument))
 }
 
+/// Whether a parameter of this name holds what an application runs: one of its words says so, as in `cmd`, `exec_command`,
+/// `shellCmd` and `ping-host`. Other words contain such a word: `ecosystem`, `grouping`, `executor`.
+pub fn is_run(name: &[u8]) -> bool {
+    const MAX_NAME: usize = 32;
+    const WORDS: &[&[u8]] =
+        &[b"command", b"commandline", b"cmd", b"cmdline", b"runcmd", b"exec", b"execute", b"shell", b"ping"];
+    // A word of its own in other names: `operating_system`.
+    const WHOLE: &[&[u8]] = &[b"system"];
+    if name.len() > MAX_NAME {
+        return false;
+    }
+    let is = |word: &[u8], list: &[&[u8]]| list.iter().any(|run| word.eq_ignore_ascii_case(run));
+    // A capital letter behind a small one begins a word, and no other word begins or ends with `cmd`.
+    let begins = |before: u8, b: u8| before.is_ascii_lowercase() && b.is_ascii_uppercase();
+    let shortened = |word: &[u8]| {
+        let at = |part: Option<&[u8]>| part.is_some_and(|part| part.eq_ignore_ascii_case(b"cmd"));
+        at(word.get(..3)) || at(word.len().checked_sub(3).map(|from| &word[from..]))
+    };
+    is(name, WHOLE)
+        || name
+            .split(|b| !b.is_ascii_alphabetic())
+            .flat_map(|part| part.chunk_by(|a, b| !begins(*a, *b)))
+            .any(|word| is(word, WORDS) || shortened(word))
+}
+
+/// Whether the word at `start..end` is one of several alternatives in quotes, as types and messages name them:
+/// `'asc' | 'desc' | 'top'`. `at` is where the text behind the separator begins.
+fn is_quoted_alternative(text: &[u8], at: usize, start: usize, end: usize) -> bool {
+    let (Some(quote @ (b'\'' | b'"')), true) = (start.checked_sub(1).map(|i| text[i]), start > at) else {
+        return false;
+    };
+    let closed = text[start..(end + 2).min(text.len())].iter().position(|b| *b == quote);
+    let before = &text[at.saturating_sub(MAX_LINE)..at];
+    work::count(before.len() / work::SEARCHED + end - start);
+    let Some(before) = before.strip_suffix(b"|").map(<[u8]>::trim_ascii_end) else { return false };
+    let Some(before) = before.strip_suffix(&[quote]) else { return false };
+    let word = before.iter().rev().take_while(|b| is_of_name(**b)).count();
+    closed.is_some() && word > 0 && before[..before.len() - word].last() == Some(&quote)
+}
+
+/// Whether names in source code consist of such bytes.
+fn is_of_name(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b' ')
+}
+
 /// Whether a name is written as the first word of a sentence or as a proper name is.
 pub fn is_title_case(word: &[u8]) -> bool {
     word.len() > 1 && word[0].is_ascii_uppercase() && word[1..].iter().all(u8::is_ascii_lowercase)
@@ -256,4 +306,20 @@ pub fn is_title_case(word: &[u8]) -> bool {
 /// Where the command begins behind quotes and brackets that an application or a shell skips.
 pub fn skip_lead(text: &[u8], at: usize, most: usize) -> usize {
     at + text[at..].iter().take(most).take_while(|b| is_lead(**b)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_run;
+
+    #[test]
+    fn parameters_that_are_run_say_so_by_a_word_of_their_own() {
+        for name in ["cmd", "CMD", "exec_command", "shellCmd", "mycmd", "ping-host", "system", "Command", "cmdline"] {
+            assert!(is_run(name.as_bytes()), "{name}");
+        }
+        for name in ["ecosystem", "grouping", "executor", "operating_system", "shipping", "recommended", "nutshell", ""]
+        {
+            assert!(!is_run(name.as_bytes()), "{name}");
+        }
+    }
 }

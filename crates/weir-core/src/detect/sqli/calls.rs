@@ -16,7 +16,7 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     }
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
-        OperandKind::Strong if is_noun(code, i, operand.end) => return None,
+        OperandKind::Strong if is_noun(code, i, operand.end) || names_function(code, i, operand.end) => return None,
         // `gtid_subset(concat(0x3a,(select version())),1)`
         OperandKind::Strong if i == 0 && code.ends(operand.end) && asks(code, i, operand.end) => 9,
         OperandKind::Strong if !method => 7,
@@ -62,6 +62,53 @@ fn is_noun(code: &Code<'_>, i: usize, end: usize) -> bool {
     let plural = code.bytes(i + 2).eq_ignore_ascii_case(b"s");
     let beside = |at: usize| code.word(at) == Some(Word::Plain);
     single && (plural || beside(end) || i > 0 && beside(i - 1))
+}
+
+/// Whether a sentence names the function at token `i`, which takes arguments, with empty brackets: "Fix uncompress() to return".
+fn names_function(code: &Code<'_>, i: usize, end: usize) -> bool {
+    const NEED_ARGUMENTS: &[&[u8]] = &[
+        b"uncompress",
+        b"group_concat",
+        b"string_agg",
+        b"writefile",
+        b"load_file",
+        b"extractvalue",
+        b"updatexml",
+        b"benchmark",
+        b"pg_sleep",
+        b"make_set",
+        b"elt",
+        b"json_extract",
+        b"json_value",
+        b"json_query",
+        b"json_contains",
+        b"json_search",
+        b"json_length",
+        b"json_type",
+        b"json_valid",
+        b"json_keys",
+        b"row_to_json",
+        b"to_jsonb",
+        b"xmlagg",
+        b"xmlelement",
+        b"xmlserialize",
+        b"generate_series",
+        b"zeroblob",
+        b"randomblob",
+        b"find_in_set",
+        b"substring_index",
+        b"bit_count",
+        b"object_id",
+        b"object_name",
+        b"dblink",
+        b"dblink_connect",
+        b"lo_get",
+        b"openjson",
+        b"isjson",
+    ];
+    end == i + 3
+        && code.kind(i + 2) == Some(TokenKind::Right)
+        && NEED_ARGUMENTS.iter().any(|name| code.bytes(i).eq_ignore_ascii_case(name))
 }
 
 /// Whether a query is nested in the call at token `i`: `length((select ...))`.

@@ -365,7 +365,7 @@ impl Code<'_> {
             Some(Condition::Compared(Compared { left: left.kind, right, by_word, same, end }))
         };
         match self.kind(at) {
-            Some(TokenKind::Compare) => {
+            Some(TokenKind::Compare) if !self.asks(at) => {
                 while matches!(self.kind(at), Some(TokenKind::Compare)) {
                     at += 1;
                 }
@@ -405,6 +405,14 @@ impl Code<'_> {
             _ => {}
         }
         Some(Condition::Bare(left))
+    }
+
+    /// Whether the operator at token `at` is the mark of a quoted question, `'is it 5 or 6?'`, rather than the one that looks for a
+    /// key: that one has a document on its left side, and a name on its right.
+    fn asks(&self, at: usize) -> bool {
+        let number = at > 0 && self.kind(at - 1) == Some(TokenKind::Number);
+        let closes = self.kind(at + 1) == Some(TokenKind::Open) && self.bytes(at + 1).len() == 1;
+        self.bytes(at).starts_with(b"?") && (number || closes)
     }
 
     /// The select list at token `i`, just after `select`.

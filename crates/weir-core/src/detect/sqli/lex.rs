@@ -99,7 +99,12 @@ impl<'t> Lexer<'t> {
             Context::Plain => 0,
             Context::Quoted(quote) => closing(text, quote)?,
         };
-        Some(Self { text, at, after_comment: false })
+        Some(Self::from(text, at))
+    }
+
+    /// A lexer for `text` from `at` on, where a token begins.
+    pub fn from(text: &'t [u8], at: usize) -> Self {
+        Self { text, at, after_comment: false }
     }
 
     fn peek(&self, ahead: usize) -> u8 {

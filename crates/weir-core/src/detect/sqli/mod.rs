@@ -11,6 +11,8 @@
 mod calls;
 mod compared;
 mod conditions;
+mod converge;
+mod define;
 mod grammar;
 mod lex;
 mod prescan;
@@ -25,6 +27,7 @@ mod words;
 
 use super::{Detector, Match, Subject, rejoin, text_field, work};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
+use converge::{EarlierReadings, Reached, fill, note_end};
 use grammar::{Code, Position};
 use lex::{Context, Lexer, Token, TokenKind};
 use samples::{GRAMMAR_SAMPLES, LIBRARY_SAMPLES};
@@ -179,7 +182,7 @@ const SPLITS: ByteClasses = ByteClasses::LT
 /// The structure of greatest weight; unless `plain`, only of code behind a quote that the value closes.
 fn weigh(text: &[u8], classes: ByteClasses, plain: bool, spend: &Spend<'_>) -> BestMatch {
     let mut best = BestMatch::default();
-    let mut buffers = Buffers::default();
+    let (mut buffers, mut earlier) = (Buffers::default(), EarlierReadings::new(text));
     let curly = classes.intersects(ByteClasses::HIGH);
     let contexts = [
         (Context::Plain, plain),
@@ -189,7 +192,7 @@ fn weigh(text: &[u8], classes: ByteClasses, plain: bool, spend: &Spend<'_>) -> B
     ];
     for (context, worth) in contexts {
         if worth && best.weight < CERTAIN {
-            read(text, classes, context, spend, &mut buffers, &mut best);
+            read(text, classes, context, spend, &mut buffers, &mut earlier, &mut best);
         }
     }
     best
@@ -217,45 +220,81 @@ struct Buffers {
     comments: Vec<u32>,
 }
 
-/// Parses `text` in `context`, window by window.
+/// Parses `text` in `context`, window by window, as far as it was not read as the same tokens before.
 fn read(
     text: &[u8],
     classes: ByteClasses,
     context: Context,
     spend: &Spend<'_>,
     buffers: &mut Buffers,
+    earlier: &mut EarlierReadings,
     best: &mut BestMatch,
 ) {
     let Some(mut lexer) = Lexer::new(text, context) else { return };
-    let Buffers { tokens, close, run_end, comments } = buffers;
-    tokens.clear();
-    tokens.reserve(WINDOW.min(text.len() / BYTES_PER_TOKEN + 16));
+    buffers.tokens.clear();
+    buffers.tokens.reserve(WINDOW.min(text.len() / BYTES_PER_TOKEN + 16));
     let mut first = true;
     loop {
-        let more = WINDOW - tokens.len();
-        tokens.extend(lexer.by_ref().take(more));
-        let last = tokens.len() < WINDOW;
-        work::count(CONTEXT_BYTES + tokens.len() * TOKEN_BYTES);
-        if classes.intersects(ByteClasses::PLUS) {
-            join(tokens, text);
+        let before = buffers.tokens.len();
+        let reached = fill(&mut buffers.tokens, &mut lexer, earlier);
+        earlier.note(&buffers.tokens[before..]);
+        if reached == Reached::End {
+            note_end(context, &buffers.tokens, earlier);
         }
-        pair(tokens, close);
-        measure_runs(tokens, run_end);
-        count_comments(tokens, comments);
-        let code = Code { text, tokens, close, run_end };
-        scan(&code, comments, context, (first, last), best);
-        if last || best.weight >= CERTAIN {
+        judge(text, classes, context, (first, reached == Reached::End), buffers, best);
+        if reached == Reached::End || best.weight >= CERTAIN {
             break;
         }
         // What the detector costs besides is counted by bytes; statements of many tokens cost more.
-        if !spend(tokens.len() * TOKEN_COST) {
+        if !spend(buffers.tokens.len() * TOKEN_COST) {
+            break;
+        }
+        if reached == Reached::Known {
+            if let Some(tail) = earlier.open_tail.take() {
+                read_tail(text, classes, context, tail, buffers, best);
+            }
             break;
         }
         first = false;
-        let done = tokens.len().saturating_sub(OVERLAP);
-        tokens.drain(..done);
+        let done = buffers.tokens.len().saturating_sub(OVERLAP);
+        buffers.tokens.drain(..done);
     }
     truncation(text, context, best);
+}
+
+/// Parses the end of `text` from `tail` on in `context`, which it has in common with an earlier one.
+fn read_tail(
+    text: &[u8],
+    classes: ByteClasses,
+    context: Context,
+    tail: usize,
+    buffers: &mut Buffers,
+    best: &mut BestMatch,
+) {
+    buffers.tokens.clear();
+    buffers.tokens.extend(Lexer::from(text, tail).take(WINDOW));
+    judge(text, classes, context, (false, true), buffers, best);
+}
+
+/// Looks for structures in the tokens of a window, which may be the `(first, last)` of `text`.
+fn judge(
+    text: &[u8],
+    classes: ByteClasses,
+    context: Context,
+    (first, last): (bool, bool),
+    buffers: &mut Buffers,
+    best: &mut BestMatch,
+) {
+    let Buffers { tokens, close, run_end, comments } = buffers;
+    work::count(CONTEXT_BYTES + tokens.len() * TOKEN_BYTES);
+    if classes.intersects(ByteClasses::PLUS) {
+        join(tokens, text);
+    }
+    pair(tokens, close);
+    measure_runs(tokens, run_end);
+    count_comments(tokens, comments);
+    let code = Code { text, tokens, close, run_end };
+    scan(&code, comments, context, (first, last), best);
 }
 
 /// Removes each `+` beside a keyword. It is a space that was not decoded (`1+or+1=1`): no database allows a `+` there.

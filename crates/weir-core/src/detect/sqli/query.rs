@@ -57,6 +57,10 @@ pub fn columns(code: &Code<'_>) -> Option<Structure> {
     // A signature at the end of a letter has a blank before its dashes: "Greetings from Paris --".
     let start = code.tokens.get(tail)?.start as usize;
     let close = start.checked_sub(1).is_some_and(|at| !code.text[at].is_ascii_whitespace());
+    // "Remove white space from debian/*." names the files of a folder.
+    if close && comment.starts_with(b"/*") && !list.several && code.word(1) != Some(Word::From) {
+        return None;
+    }
     let commented = code.tokens[..tail].iter().any(|token| token.after_comment);
     (bare && (list.several || list.strong || close || commented)).then_some((6, tail))
 }

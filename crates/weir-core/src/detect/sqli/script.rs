@@ -52,8 +52,9 @@ const VERBS: &[&[u8]] = &[
 /// What of `subject` needs no injection to explain it.
 pub fn explains(subject: &Subject<'_>) -> Explained {
     let text = subject.bytes;
-    // A file with statements is a script, however short.
-    let file = || text_field::is_file(subject).then_some(TextField::Code);
+    // A file with statements is a script, however short, and so is a body of several lines.
+    let is_script = || text_field::is_file(subject) || text_field::is_body(subject) && is_document(text);
+    let file = || is_script().then_some(TextField::Code);
     let Some(field) = text_field::of(subject).or_else(file) else { return Explained::Nothing };
     if !begins_statement(text) {
         // Statements that a text of several lines shows between its words. Whatever stores such a text has it in quotes, so

@@ -6,6 +6,7 @@
 use super::calls::{call, global};
 use super::compared;
 use super::conditions::{full_text_search, has_one_argument, is_sorted};
+use super::define;
 use super::grammar::{Code, Compared, Condition, MAX_KEYS, OperandKind, Position, Structure};
 use super::lex::TokenKind;
 use super::query;
@@ -174,6 +175,12 @@ fn logic(code: &Code<'_>, mut i: usize, connector: Connector, place: Position) -
                 }
                 // "She said 'like it or not' and left."
                 OperandKind::Literal if place == Position::Inside && goes_on(code, operand.end - 1) => return None,
+                // `for "&&".` quotes an operator; what the sentence ends with is no true text.
+                OperandKind::Literal
+                    if is_text(code, i, operand.end) && ends_sentence(code, i) && quotes_in_sentence(code, i - 1) =>
+                {
+                    return None;
+                }
                 // `' or '` is never true: the text between the last two quotes is empty.
                 OperandKind::Literal
                     if is_text(code, i, operand.end) && (!is_closing(code, i) || code.bytes(i).len() == 1) =>
@@ -233,7 +240,14 @@ fn is_closing(code: &Code<'_>, i: usize) -> bool {
     if number {
         return true;
     }
-    text.len() <= 3
+    // `(mode = 'or')`: a quoted word in brackets. A bracket alone is no true text.
+    let bracket = matches!(text.get(1), Some(b')' | b']' | b'}')) && text.len() == 2;
+    text.len() <= 3 && !bracket
+}
+
+/// Whether the text at token `i` is a quote that is not closed and the mark that ends a sentence or a part of it.
+fn ends_sentence(code: &Code<'_>, i: usize) -> bool {
+    code.kind(i) == Some(TokenKind::Open) && matches!(code.bytes(i), [_, b'.' | b',' | b';' | b':' | b'!' | b'?'])
 }
 
 /// Whether token `i` is a number, or a text that only pairs the closing quote of the application.
@@ -328,7 +342,6 @@ fn parenthesis(code: &Code<'_>, i: usize) -> Option<Structure> {
 /// A whole statement at token `i`.
 fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
     let next = code.word(i + 1);
-    let named = |at: usize| matches!(code.kind(at), Some(TokenKind::Word(_)));
     match code.word(i)? {
         Word::Select => {
             let list = code.list(i + 1);
@@ -339,21 +352,7 @@ fn statement(code: &Code<'_>, i: usize, place: Position) -> Option<Structure> {
             let weight = if plain { 0 } else { list.weight() };
             (weight > 0).then_some((weight, list.end))
         }
-        Word::Define => {
-            if let Some(granted) = stacked::grants(code, i) {
-                return Some(granted);
-            }
-            let object = (i + 1..i + 4).find(|&at| code.word(at) == Some(Word::Object))?;
-            // A whole statement of its own, as in a question, continues nothing.
-            let creates =
-                code.bytes(i).eq_ignore_ascii_case(b"create") && code.bytes(object).eq_ignore_ascii_case(b"table");
-            if i == 0 && place == Position::Start && creates && code.kind(object + 2) == Some(TokenKind::Left) {
-                return None;
-            }
-            let weight = if code.kind(object + 2) == Some(TokenKind::Left) { 8 } else { 6 };
-            let mentioned = removes_in_a_sentence(code, i, object) || is_quoted_in_a_sentence(code, i, object);
-            (named(object + 1) && !mentioned).then_some((weight, object + 2))
-        }
+        Word::Define => define::statement(code, i, place),
         Word::Insert if next == Some(Word::Into) => {
             let name = code.past_name(i + 2)?;
             let at = (name..name + 3).find(|&at| {
@@ -390,34 +389,12 @@ fn deleted_from(code: &Code<'_>, i: usize) -> Option<usize> {
     (code.word(from) == Some(Word::From)).then_some(from)
 }
 
-/// `"drop table users migration"`: behind the name of what such a statement removes there is neither another word nor a
-/// text. `object` is the word for its kind.
-fn removes_in_a_sentence(code: &Code<'_>, i: usize, object: usize) -> bool {
-    const OPTIONS: &[&[u8]] = &[b"cascade", b"restrict", b"purge", b"force", b"reuse", b"with"];
-    let removes = [&b"drop"[..], b"truncate"].iter().any(|verb| code.bytes(i).eq_ignore_ascii_case(verb));
-    let Some(end) = code.past_name(object + 1).filter(|_| removes) else { return false };
-    match code.kind(end) {
-        Some(TokenKind::Word(Word::Plain)) => !OPTIONS.iter().any(|word| code.bytes(end).eq_ignore_ascii_case(word)),
-        Some(TokenKind::Text | TokenKind::Open) => true,
-        _ => false,
-    }
-}
-
-/// `Use "create extension postgis" to load it`: a sentence quotes the statement, and goes on behind the quote with a blank
-/// and a word. `object` is the word for what is created; a statement about accounts or programs may go on with a literal.
-fn is_quoted_in_a_sentence(code: &Code<'_>, i: usize, object: usize) -> bool {
-    const OBJECTS: &[&[u8]] = &[b"extension", b"table", b"index", b"column", b"schema"];
-    const MAX_WORDS: usize = 6;
-    let Some(begin) = code.tokens.get(i).map(|token| token.start as usize) else { return false };
-    let [.., before, quote @ (b'"' | b'\'')] = &code.text[..begin] else { return false };
-    if !matches!(before, b' ' | b'\n' | b'(') || !OBJECTS.iter().any(|o| code.bytes(object).eq_ignore_ascii_case(o)) {
-        return false;
-    }
-    let plain = |at: &usize| matches!(code.word(*at), Some(Word::Plain | Word::Object));
-    let end = object + 1 + (object + 1..object + 1 + MAX_WORDS).take_while(plain).count();
-    let behind = code.tokens.get(end).filter(|token| matches!(token.kind, TokenKind::Text | TokenKind::Open));
-    let Some(behind) = behind.map(|token| &code.text[token.start as usize..]) else { return false };
-    matches!(behind, [close, b' ', word, ..] if close == quote && word.is_ascii_alphabetic())
+/// Whether a sentence begins with the word at token `i` and the name of a host: "Call a.example, ask for #2". A procedure has
+/// brackets behind its name, or its statement ends there.
+fn calls_host(code: &Code<'_>, i: usize) -> bool {
+    let Some(end) = code.past_name(i + 1).filter(|_| code.bytes(i).eq_ignore_ascii_case(b"call")) else { return false };
+    let cut = code.kind(end) == Some(TokenKind::Tail) && !code.bytes(end).starts_with(b"#");
+    !cut && !matches!(code.kind(end), Some(TokenKind::Left | TokenKind::Semicolon))
 }
 
 fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
@@ -428,7 +405,7 @@ fn execute(code: &Code<'_>, i: usize) -> Option<Structure> {
         TokenKind::Variable => Some((7, i + 2)),
         TokenKind::Left if matches!(code.kind(i + 2), Some(TokenKind::Text | TokenKind::Variable)) => Some((6, i + 3)),
         // `exec dbo.f`, while `Call soon. We` are sentences.
-        TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) => {
+        TokenKind::Word(_) if code.kind(i + 2) == Some(TokenKind::Dot) && !calls_host(code, i) => {
             let follows = code.tokens.get(i + 3).is_none_or(|next| next.start == code.tokens[i + 2].end);
             follows.then_some((6, i + 3))
         }

@@ -34,7 +34,8 @@ pub fn more_values(code: &Code<'_>, i: usize, place: Position) -> Option<Structu
             OperandKind::Query => subquery(code, at + 1).map_or(0, |weight| weight + 4).min(9),
             _ => 0,
         });
-        let text = matches!(code.kind(at + 1), Some(TokenKind::Text | TokenKind::Open));
+        // Behind a word, too: an article that its noun follows, `perche', all'estero`.
+        let text = matches!(code.kind(value.end - 1), Some(TokenKind::Text | TokenKind::Open));
         plain &= value.kind >= OperandKind::Literal && !text;
         at = value.end;
         row |= breaks

@@ -7,18 +7,40 @@ const LIST_FILTERS: &[&[u8]] =
     &[b"map", b"select", b"selectattr", b"reject", b"rejectattr", b"sort", b"unique", b"batch", b"slice", b"default"];
 
 /// Whether an expression without blanks puts a text together from the parts in a pair of brackets, as names are hidden:
-/// `('__cl','ass__')|join`, `dict(cl=x,ass=x)|join`. What a filter of lists gives is joined for display.
+/// `('__cl','ass__')|join`, `dict(cl=x,ass=x)|join`, `['a','b']|join`. What a filter of lists gives, and the member of an
+/// object by its name, are joined for display.
 pub fn hides_a_name(expression: &[u8]) -> bool {
-    work::count(expression.len());
-    memchr::memmem::find_iter(expression, b")|join").any(|close| {
-        let before = &expression[..close];
-        // The arguments of those filters hold no brackets.
-        let Some(open) = before.iter().rposition(|b| matches!(b, b'(' | b')')) else { return true };
-        let head = &before[..open];
-        let name = head.iter().rev().take_while(|b| b.is_ascii_alphanumeric() || **b == b'_').count();
-        let (rest, name) = head.split_at(open - name);
-        before[open] == b')' || !rest.ends_with(b"|") || !LIST_FILTERS.contains(&name)
-    })
+    work::count(2 * expression.len());
+    let joins = |end: &'static [u8]| memchr::memmem::find_iter(expression, end).map(|close| &expression[..close]);
+    joins(b")|join").any(|before| !ends_with_list_filter(before))
+        || joins(b"]|join").any(|before| !ends_with_member(before))
+}
+
+/// Whether `before` ends with a filter of lists and its arguments, which hold no brackets.
+fn ends_with_list_filter(before: &[u8]) -> bool {
+    let Some(open) = before.iter().rposition(|b| matches!(b, b'(' | b')')) else { return false };
+    let head = &before[..open];
+    let name = head.iter().rev().take_while(|b| is_of_name(**b)).count();
+    let (rest, name) = head.split_at(open - name);
+    before[open] == b'(' && rest.ends_with(b"|") && LIST_FILTERS.contains(&name)
+}
+
+/// Whether `before` ends with an object and the name of its member: `groups['web'`.
+fn ends_with_member(before: &[u8]) -> bool {
+    let Some(open) = before.iter().rposition(|b| matches!(b, b'[' | b']')) else { return false };
+    let member = &before[open + 1..];
+    let name = match member {
+        [b'\'', name @ .., b'\''] | [b'"', name @ .., b'"'] => name,
+        name => name,
+    };
+    before[open] == b'['
+        && before[..open].last().is_some_and(|b| is_of_name(*b))
+        && name.iter().all(|b| is_of_name(*b) || *b == b'-')
+        && !name.starts_with(b"__")
+}
+
+fn is_of_name(b: u8) -> bool {
+    b.is_ascii_alphanumeric() || b == b'_'
 }
 
 #[cfg(test)]
@@ -27,12 +49,25 @@ mod tests {
 
     #[test]
     fn names_from_parts_differ_from_lists_that_are_shown() {
-        for expression in
-            ["('__cl','ass__')|join", "x|attr(('_'*2,'class')|join)", "dict(cl=a,ass=b)|join", "a|map(b(c))|join"]
-        {
+        for expression in [
+            "('__cl','ass__')|join",
+            "x|attr(('_'*2,'class')|join)",
+            "dict(cl=a,ass=b)|join",
+            "a|map(b(c))|join",
+            "['a','b']|join",
+            "x['__class__']|join",
+            "x['a'~'b']|join",
+            "a[b[0]]|join",
+        ] {
             assert!(hides_a_name(expression.as_bytes()), "{expression}");
         }
-        for expression in ["states|map(attribute='name')|join(',')", "a|sort(reverse=true)|join", "tags|join(',')"] {
+        for expression in [
+            "states|map(attribute='name')|join(',')",
+            "a|sort(reverse=true)|join",
+            "tags|join(',')",
+            "groups['web']|join(',')",
+            "hosts[0]|join",
+        ] {
             assert!(!hides_a_name(expression.as_bytes()), "{expression}");
         }
     }

@@ -29,6 +29,7 @@ pub const REDIRECT: Detector = Detector {
             "https://user:secret@example.com/",
             "https://medium.com/@user",
             "http://a.example/b//c",
+            "https://a.example/b//",
             "a/b",
             "// comment",
             "https://.*",
@@ -185,7 +186,8 @@ fn odd_authority(after: &[u8]) -> bool {
     let starts_odd =
         matches!(after.first(), Some(b'/' | b'\\' | b'\t' | b'.' | b';' | b'@' | b'?')) || authority.contains(&b'\\');
     let after_hash = tail.len() < 64 && tail.first().is_some_and(|b| matches!(b, b'#' | b'?')) && tail.contains(&b'@');
-    let climbs = tail.ends_with(b"/..") || tail.ends_with(b"/../") || tail.ends_with(b"//");
+    // Clients that join paths carelessly send `https://a.example/b//`.
+    let climbs = tail.ends_with(b"/..") || tail.ends_with(b"/../") || tail == b"//";
     let nested = authority.starts_with(b"http:")
         || authority.starts_with(b"https:")
         || tail.starts_with(b"/http:/")

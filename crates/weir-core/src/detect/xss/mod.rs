@@ -4,7 +4,7 @@
 //! the inside of a script ([`script`]). Handlers are any `on...` attribute of a tag, not a list.
 
 mod attribute;
-mod player;
+mod hosts;
 mod script;
 pub mod svg;
 mod tag;
@@ -47,6 +47,10 @@ pub const DETECTOR: Detector = Detector {
             "[][(![]+[])[+[]]+(![]+[])[!+[]+!+[]]+(![]+[])[+!+[]]+(!![]+[])[+[]]]",
         ],
         negative: &[
+            "The values are \"confirm\" (asks for yes or no) and \"none\"",
+            "replace \"eval()\" calls by \"include\" while pages are made",
+            "no longer call ``eval()`` on what is received",
+            "JavaScript: gettext now supports JavaScript (in part), as of today; see below",
             "a < b and c > d",
             "<p class=\"lead\">Hello <b>world</b>, <a href=\"https://example.com/?on=1\">see</a></p>",
             "JavaScript: The Good Parts (2008)",
@@ -270,6 +274,15 @@ mod tests {
             "';`x`;alert(1);` b c`",
             "<style>@import'//evil.example';</style>",
             "<iframe src=https://evil.example></iframe>",
+            "<iframe src=//evil.example></iframe>",
+            "<meta http-equiv=refresh content='0;url=//evil.example'>",
+            "<meta http-equiv=refresh content='0;url=javascript&colon;alert(1)'>",
+            "<?xml-stylesheet href='javascript:alert(1)'?>",
+            "<?xml-stylesheet href='//evil.example/a.xsl' type='text/xsl'?>",
+            "<p style='background:url(data:text/html,x)'>",
+            "<style>@import url(https://fonts.googleapis.com.evil.example/);</style>",
+            "<style>x{behavior:url(#default#time2)}</style>",
+            "a=1,confirm(1)//",
             "<iframe src=https://evil.example width=1 onload=alert(1)></iframe>",
             "<iframe src=javascript:alert(1) width=1>",
             "'<code>';alert(1)//",
@@ -316,6 +329,14 @@ mod tests {
             "<script type=\"application/ld+json\">{\"@type\":\"Product\",\"name\":\"A (b)\"}</script>",
             "<p class=\"a\">x</p> &lt;img src=x onerror=alert(1)&gt;",
             "<pre><code class=\"html\">&lt;script&gt;alert(1)&lt;/script&gt;</code></pre>",
+            "<td style=\"background-image: url(data: image/png;base64,iVBORw0KGgo=)\">x</td>",
+            "<!--[if !mso]><style>v\\:* {behavior:url(#default#VML);}</style><![endif]-->",
+            "<style>@import url(https://fonts.googleapis.com/css?family=A:300,400);</style>",
+            "<link href='https://fonts.googleapis.com/css?family=A' rel='stylesheet'>",
+            "<iframe class=\"embed\" src=\"//cdn.embedly.com/widgets/media.html?a=b\" width=\"600\" height=\"338\"></iframe>",
+            "Replaces alert(), confirm() and prompt() of the page",
+            "<meta http-equiv=\"refresh\" content=\"0; URL=next.html\">",
+            "<?xml-stylesheet href=\"doc.xsl\" type=\"text/xsl\"?>",
             "<xs:import namespace=\"urn:a\" schemaLocation=\"a.xsd\"/>",
             "<import resource=\"classpath:a.xml\"/>",
             "<bpmn:script>task.set(\"a\", 1);</bpmn:script>",

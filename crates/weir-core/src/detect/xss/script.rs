@@ -176,10 +176,49 @@ fn code_follows(rest: &[u8]) -> bool {
         Some(b'/') => rest.iter().any(|b| matches!(b, b'(' | b'`' | b'=')),
         Some(b' ' | b'<' | b'&' | b'+' | b'-' | b'!' | b'\n' | b'\r' | b';') => {
             // "JavaScript: Basics of the JavaScript Language" calls and sets nothing.
-            has_sink(words) && rest.iter().any(|b| matches!(b, b'(' | b'`' | b'=' | b'[' | b';' | b'&'))
+            has_sink(words)
+                && !begins_sentence(words)
+                && rest.iter().any(|b| matches!(b, b'(' | b'`' | b'=' | b'[' | b';' | b'&'))
         }
         _ => false,
     }
+}
+
+/// Whether two words without a sign between them follow, as in "JavaScript: gettext now supports it". Script has such pairs
+/// only behind its keywords.
+fn begins_sentence(text: &[u8]) -> bool {
+    const KEYWORDS: &[&[u8]] = &[
+        b"var",
+        b"let",
+        b"const",
+        b"new",
+        b"typeof",
+        b"void",
+        b"delete",
+        b"return",
+        b"throw",
+        b"await",
+        b"async",
+        b"do",
+        b"else",
+        b"function",
+        b"class",
+        b"yield",
+        b"import",
+        b"export",
+        b"case",
+        b"if",
+        b"for",
+        b"while",
+        b"try",
+        b"in",
+    ];
+    const OPERATORS: &[&[u8]] = &[b"in", b"instanceof", b"of"];
+    let mut words = text.split(|b| *b == b' ');
+    let [first, second] = [(); 2].map(|()| words.next().unwrap_or_default());
+    work::count(first.len() + second.len());
+    let plain = |word: &[u8]| word.len() > 1 && word.iter().all(u8::is_ascii_alphabetic);
+    plain(first) && plain(second) && !KEYWORDS.contains(&first) && !OPERATORS.contains(&second)
 }
 
 /// Whether the value of an event handler is script.
@@ -239,6 +278,11 @@ fn called(text: &[u8], open: usize) -> Option<(usize, &[u8])> {
     let between =
         |b: &&u8| matches!(b, b' ' | b'\t' | b'\n' | b'\r' | b')' | b']' | b'\'' | b'"' | b'?' | b'.' | b'/' | b'*');
     let end = open - text[..open].iter().rev().take(8).take_while(between).count();
+    // A quoted word is called through brackets alone: `top["alert"](1)`, while `"alert" (a bell)` is a sentence.
+    let between = &text[end..open];
+    if between.iter().any(|b| matches!(b, b'"' | b'\'')) && !between.contains(&b']') && between.ends_with(b" ") {
+        return None;
+    }
     let letters = text[..end].iter().rev().take(16).take_while(|b| b.is_ascii_alphabetic()).count();
     let name = &text[end - letters..end];
     SINKS.iter().any(|s| name.eq_ignore_ascii_case(s)).then_some((end - letters, name))
@@ -267,7 +311,12 @@ fn classify(text: &[u8], start: usize, open: usize, name: &[u8]) -> Option<Confi
     if is_mentioned(text, start, open) || is_pattern(argument) || is_sentence(argument) {
         return None;
     }
-    if is_quoted_code(before) || is_in_shown_tag(before) || is_jsx_handler(before) || shown::follows_sentence(before) {
+    if is_quoted_code(before)
+        || is_in_shown_tag(before)
+        || is_jsx_handler(before)
+        || shown::follows_sentence(before)
+        || shown::lists_functions(before)
+    {
         return None;
     }
     // Script takes these two separators of Unicode for line ends, also where a comment goes before.
@@ -299,10 +348,19 @@ fn without_operator(before: &[u8]) -> &[u8] {
 /// Whether a sentence names the call between backticks: `` do not `eval()` input of clients ``. In script, a text in
 /// backticks before a name is a syntax error, and so are two words in a row.
 fn is_mentioned(text: &[u8], start: usize, open: usize) -> bool {
-    let apart = start > 0 && text[start - 1] == b'`' && (start == 1 || text[start - 2].is_ascii_whitespace());
+    // Documents spell it with one backtick or with two, and texts with quotation marks.
+    let marks = text[..start].iter().rev().take(2).take_while(|b| matches!(b, b'`' | b'"')).count();
+    let opened = start - marks;
+    let apart = marks > 0 && (opened == 0 || text[opened - 1].is_ascii_whitespace());
     let behind = &text[open..text.len().min(open + 80)];
     work::count(behind.len());
     let Some(close) = memchr::memchr(b')', behind).filter(|_| apart) else { return false };
+    let mark = &text[opened..start];
+    if mark != b"`" {
+        let rest = behind[close + 1..].strip_prefix(mark).and_then(|rest| rest.strip_prefix(b" "));
+        return behind[1..close].is_empty()
+            && rest.is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_alphabetic));
+    }
     // Behind a word, the first backtick either opens a text, which holds the call, or closes one, and then no name follows.
     let word = |b: &u8| b.is_ascii_alphabetic() || matches!(b, b',' | b':');
     if start > 3 && word(&text[start - 3]) && text[start - 2] == b' ' && behind.get(close + 1) == Some(&b'`') {
@@ -385,19 +443,27 @@ fn is_jsx_handler(before: &[u8]) -> bool {
         && arrow.is_some_and(|at| head[..at].iter().all(plain) && matches!(head[at + 2..].trim_ascii(), b"" | b"{"))
 }
 
-/// Whether the first argument is one that proofs of concept use: nothing, a number, a string, a regular expression or a
-/// name.
+/// Whether the first argument is one that proofs of concept use: nothing, a number, a string, a regular expression, a
+/// name, a sum of names, or one of these decoded or negated.
 fn is_literal(argument: &[u8]) -> bool {
+    /// Functions without effect that proofs wrap their argument in.
+    const DECODERS: &[&[u8]] = &[b"atob", b"unescape", b"parseInt", b"Number", b"String", b"Boolean", b"decodeURI"];
     let argument = argument.trim_ascii_start();
     match argument.first() {
         Some(b'0'..=b'9' | b'\'' | b'"' | b'`' | b'/' | b'\\' | b')') => true,
+        Some(b'!') => matches!(argument, [b'!', b'0' | b'1', ..] | [b'!', b'!', b'0' | b'1', ..]),
         Some(b) if b.is_ascii_alphabetic() => {
             // "alert(s)" is one alert or several.
             if argument.starts_with(b"s)") {
                 return false;
             }
             let word = argument.iter().take_while(|b| b.is_ascii_alphanumeric()).count();
-            matches!(argument.get(word), Some(b')' | b'`' | b'.')) && word <= 12
+            match &argument[word..] {
+                [b')' | b'`' | b'.', ..] => word <= 12,
+                [b'+', next, ..] => word <= 12 && next.is_ascii_alphanumeric(),
+                [b'(', b'\'' | b'"' | b'0'..=b'9', ..] => DECODERS.contains(&&argument[..word]),
+                _ => false,
+            }
         }
         _ => false,
     }
@@ -407,8 +473,8 @@ fn is_literal(argument: &[u8]) -> bool {
 fn noise(text: &[u8]) -> Option<Match> {
     const RUN: usize = 24;
     let (mut start, mut kinds) = (0, 0u8);
+    work::count(text.len());
     for (at, b) in text.iter().enumerate() {
-        work::count(1);
         kinds |= match b {
             b'[' | b']' => 1,
             b'(' | b')' => 2,

@@ -3,7 +3,7 @@
 use super::super::ahead::Ahead;
 use super::super::{Match, work};
 use super::attribute::{self, Attribute, Attributes};
-use super::{player, script};
+use super::{hosts, script};
 use crate::model::Confidence;
 
 /// Most bytes inspected of one tag.
@@ -150,10 +150,10 @@ fn element(
         b"script" if traits.source || page.has_script(end, whole) => Some(Confidence::High),
         b"script" => Some(Confidence::Medium),
         b"style" if !closing => sure(style_runs(&page.text[end..(end + MAX_CONTENT).min(page.text.len())])),
-        b"meta" => sure(traits.http_equiv),
-        b"link" => sure(traits.sheet && traits.foreign),
+        b"meta" => sure(traits.http_equiv && !(whole && traits.refreshes && traits.stays)),
+        b"link" => sure(traits.sheet && traits.foreign && !traits.fonts),
         b"import" => sure(traits.implementation),
-        b"xml-stylesheet" => sure(traits.source),
+        b"xml-stylesheet" => sure(traits.source && !traits.beside),
         b"form" if traits.source => Some(Confidence::Low),
         b"iframe" | b"object" | b"embed" | b"applet" | b"base" | b"frameset" if !closing => Some(Confidence::Low),
         _ => None,
@@ -164,9 +164,28 @@ fn element(
 pub fn style_runs(css: &[u8]) -> bool {
     let squeezed = without_comments(css);
     work::count(css.len().min(MAX_TAG));
-    [&b"@import"[..], b"expression(", b"javascript:", b"-moz-binding", b"behavior:url", b"vbscript:", b"url(data:"]
+    let any = |what: &[u8], runs: fn(&[u8]) -> bool| {
+        memchr::memmem::find_iter(&squeezed, what).any(|at| runs(&squeezed[at + what.len()..]))
+    };
+    [&b"expression("[..], b"javascript:", b"-moz-binding", b"vbscript:"].iter().any(|what| any(what, |_| true))
+        || any(b"url(data:", |kind| !is_picture(kind))
+        || any(b"@import", |from| !imports_fonts(from))
+        // Mails of Outlook have this one for their shapes.
+        || any(b"behavior:url", |from| !from.starts_with(b"(#default#vml)"))
+}
+
+/// Whether an import, without white space, is of a style sheet at a well-known host.
+fn imports_fonts(from: &[u8]) -> bool {
+    let from = from.strip_prefix(b"url(").unwrap_or(from);
+    let from = from.strip_prefix(b"'").or(from.strip_prefix(b"\"")).unwrap_or(from);
+    hosts::is_sheet(&from[..from.len().min(64)])
+}
+
+/// Whether the media type of a `data:` URL is that of a picture or a font, which style sheets contain.
+fn is_picture(kind: &[u8]) -> bool {
+    [&b"image/"[..], b"font/", b"application/font", b"application/x-font", b"application/vnd.ms-fontobject"]
         .iter()
-        .any(|what| memchr::memmem::find(&squeezed, what).is_some())
+        .any(|picture| kind.starts_with(picture))
 }
 
 /// Lower case, without white space, backslashes and comments.
@@ -186,10 +205,13 @@ fn without_comments(css: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Whether a frame's source is a document on a named host over TLS.
+/// Whether a frame's source is a document on a named host over TLS, or over whatever the page came by.
 fn is_embed(url: &[u8]) -> bool {
-    url.get(..8).is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"https://"))
-        && url[8..].iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(b))
+    const SCHEME: &[u8] = b"https:";
+    let secure = url.get(..SCHEME.len()).is_some_and(|scheme| scheme.eq_ignore_ascii_case(SCHEME));
+    let rest = if secure { &url[SCHEME.len()..] } else { url };
+    rest.strip_prefix(b"//").is_some_and(|rest| rest.first().is_some_and(u8::is_ascii_alphanumeric))
+        && rest.iter().all(|b| b.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&()*+,;=%".contains(b))
 }
 
 /// What the attributes of a tag do.
@@ -205,7 +227,14 @@ struct TagTraits {
     source: bool,
     /// Whether an attribute refers to another site.
     foreign: bool,
+    /// Whether a link leads to a well-known host of style sheets.
+    fonts: bool,
     http_equiv: bool,
+    /// Whether a page loads itself or another one anew, and whether it stays on its site by that.
+    refreshes: bool,
+    stays: bool,
+    /// Whether a reference is to a file beside the document.
+    beside: bool,
     /// Whether a link refers to a style sheet or an import.
     sheet: bool,
     /// Whether an import names the behaviour that implements its elements, as old browsers load it.
@@ -233,6 +262,16 @@ fn is_foreign(url: &[u8]) -> bool {
     start.contains(&b':') || start.contains(&b'\\') || start.trim_ascii_start().starts_with(b"//")
 }
 
+/// Whether a reference is relative and plain, so that it leads to the same site: `0; url=next.html`, `doc.xsl`.
+fn is_relative(reference: &[u8]) -> bool {
+    const MAX_REFERENCE: usize = 256;
+    let plain = |b: &u8| b.is_ascii_alphanumeric() || b" ;=._/-".contains(b);
+    reference.len() <= MAX_REFERENCE
+        && !reference.is_empty()
+        && reference.iter().all(plain)
+        && memchr::memmem::find(reference, b"//").is_none()
+}
+
 impl TagTraits {
     fn add(&mut self, element: &[u8], attribute: &Attribute<'_>) {
         let is = |name: &[u8]| attribute.name.eq_ignore_ascii_case(name);
@@ -243,17 +282,21 @@ impl TagTraits {
             self.data.get_or_insert(JSON.iter().any(|kind| is_json(&kind)));
         }
         self.http_equiv |= is(b"http-equiv") && !PLAIN_EQUIV.iter().any(|v| attribute.value.eq_ignore_ascii_case(v));
+        self.refreshes |= is(b"http-equiv") && attribute.value.eq_ignore_ascii_case(b"refresh");
+        self.stays |= is(b"content") && is_relative(attribute.value);
+        self.beside |= is(b"href") && is_relative(attribute.value);
         self.sheet |= is(b"rel") && {
             let rel = attribute.value.to_ascii_lowercase();
             [&b"stylesheet"[..], b"import"].iter().any(|r| memchr::memmem::find(&rel, r).is_some())
         };
         self.source |= filled && (is(b"src") || is(b"href") || is(b"xlink:href") || is(b"action"));
         self.foreign |= (is(b"href") || is(b"src")) && is_foreign(attribute.value);
+        self.fonts |= is(b"href") && hosts::is_sheet(attribute.value);
         self.handler |= attribute::is_handler(attribute.name);
         let loads = || self.opened && LOADS.iter().any(|(e, names)| *e == element && names.iter().any(|n| is(n)));
         let embeds = self.opened && element == b"iframe" && is(b"src") && is_embed(attribute.value);
         self.frame |= embeds;
-        self.sized |= EMBED.iter().any(|name| is(name)) || embeds && player::is_known(attribute.value);
+        self.sized |= EMBED.iter().any(|name| is(name)) || embeds && hosts::is_player(attribute.value);
         self.runs |= filled
             && !embeds
             && (attribute::handles(attribute)

@@ -1,4 +1,4 @@
-//! Code pages of EBCDIC.
+//! Code pages of EBCDIC. National ones are exact for ASCII.
 
 /// Code page 37 (EBCDIC of the United States) to ISO 8859-1.
 #[rustfmt::skip]
@@ -31,3 +31,65 @@ pub(super) static IBM500: [u8; 256] = [
     81, 82, 185, 251, 252, 249, 250, 255, 92, 247, 83, 84, 85, 86, 87, 88, 89, 90, 178, 212, 214, 210, 211, 213,
     48, 49, 50, 51, 52, 53, 54, 55, 56, 57, 179, 219, 220, 217, 218, 159,
 ];
+
+/// Code page 273 (Germany, Austria).
+pub(super) static IBM273: [u8; 256] = changed(&[
+    (0x43, b'{'),
+    (0x4f, b'!'),
+    (0x59, b'~'),
+    (0x5a, 220),
+    (0x5f, b'^'),
+    (0x63, b'['),
+    (0x7c, 167),
+    (0xa1, 223),
+    (0xb5, b'@'),
+    (0xbb, b'|'),
+    (0xc0, 228),
+    (0xd0, 252),
+    (0xdc, b'}'),
+    (0xe0, 214),
+    (0xec, b'\\'),
+    (0xfc, b']'),
+]);
+
+/// Code page 875 (Greece).
+pub(super) static IBM875: [u8; 256] =
+    changed(&[(0x4a, b'['), (0x4f, b'!'), (0x5a, b']'), (0x5f, b'^'), (0x6a, b'|'), (0xb0, 163)]);
+
+/// Code page 1026 (Turkey).
+pub(super) static IBM1026: [u8; 256] = changed(&[
+    (0x48, b'{'),
+    (0x4f, b'!'),
+    (0x5a, b'G'),
+    (0x5b, b'I'),
+    (0x5f, b'^'),
+    (0x68, b'['),
+    (0x7b, 214),
+    (0x7c, b'S'),
+    (0x7f, 220),
+    (0x8c, b'}'),
+    (0x8d, b'`'),
+    (0xa1, 246),
+    (0xac, b']'),
+    (0xad, b'$'),
+    (0xae, b'@'),
+    (0xbb, b'|'),
+    (0xc0, 231),
+    (0xcc, b'~'),
+    (0xd0, b'g'),
+    (0xdc, b'\\'),
+    (0xe0, 252),
+    (0xec, b'#'),
+    (0xfc, b'"'),
+]);
+
+/// [`IBM037`] with other characters for some bytes.
+const fn changed(changes: &[(u8, u8)]) -> [u8; 256] {
+    let mut table = IBM037;
+    let mut at = 0;
+    while at < changes.len() {
+        table[changes[at].0 as usize] = changes[at].1;
+        at += 1;
+    }
+    table
+}

@@ -35,6 +35,19 @@ pub(super) fn parameters(text: &[u8]) -> (Vec<Parameter<'_>>, bool) {
     (out, false)
 }
 
+/// The boundary of a server that searches the whole media type for it, as PHP does: up to the closing quote, or to the
+/// next `,` or `;`.
+pub(super) fn searched_boundary(media: &[u8]) -> Option<&[u8]> {
+    const NAME: &[u8] = b"boundary";
+    let at = media.windows(NAME.len()).position(|window| window.eq_ignore_ascii_case(NAME))?;
+    let rest = &media[at + NAME.len()..];
+    let value = &rest[memchr(b'=', rest)? + 1..];
+    match value.strip_prefix(b"\"") {
+        Some(quoted) => Some(&quoted[..memchr(b'"', quoted)?]),
+        None => Some(value[..memchr::memchr2(b',', b';', value).unwrap_or(value.len())].trim_ascii()),
+    }
+}
+
 fn parameter(text: &[u8]) -> (Parameter<'_>, &[u8]) {
     let end = memchr::memchr2(b'=', b';', text).unwrap_or(text.len());
     let name = text[..end].trim_ascii();
@@ -93,6 +106,8 @@ pub(super) struct Disposition<'a> {
     pub ambiguous: bool,
     /// Whether servers may read it differently. True also if it is [`Self::ambiguous`].
     pub odd: bool,
+    /// Whether there is a `filename` that every server knows. Many do not know `filename*` (RFC 8187).
+    pub is_surely_file: bool,
     seen: bool,
 }
 
@@ -120,10 +135,11 @@ impl<'a> Disposition<'a> {
             } else if base.eq_ignore_ascii_case(b"filename") {
                 let is_continued = name.get(base.len() + 1).is_some_and(u8::is_ascii_digit);
                 files += usize::from(!extended);
+                self.is_surely_file |= !extended && names_file(parameter.value);
                 // A backslash is ordinary here: old browsers send paths with it as the separator.
                 self.odd |= (parameter.odd && memchr(b'\\', parameter.value).is_none()) || is_continued;
                 if is_continued {
-                    continued.extend_from_slice(&percent::decode(parameter.value, percent::Plus::Keep));
+                    continued.extend_from_slice(parameter.value);
                 }
                 self.file(parameter.value, extended);
             } else {
@@ -131,7 +147,10 @@ impl<'a> Disposition<'a> {
             }
         }
         if !continued.is_empty() {
-            self.push(Cow::Owned(continued));
+            if let Some(text) = extended_value(&continued) {
+                self.push(Cow::Owned(text));
+            }
+            self.push(Cow::Owned(percent::decode(&continued, percent::Plus::Keep).into_owned()));
         }
         self.ambiguous |= names > 1 || files > 1;
         self.odd |= self.ambiguous;
@@ -164,6 +183,11 @@ impl<'a> Disposition<'a> {
             self.files.push(file);
         }
     }
+}
+
+/// Whether every server takes a value for the name of a file: to some, a path without a last segment is none.
+fn names_file(value: &[u8]) -> bool {
+    value.last().is_some_and(|last| !b"/\\.\"' \t\0".contains(last))
 }
 
 /// `charset'language'text` (RFC 8187 §3.2), decoded.
@@ -225,6 +249,13 @@ mod tests {
             (r#"form-data; name="a"x; filename="y""#, "a", "y", false, true),
             (r#"form-data; name="a"; filename*=UTF-8''%2e%2e%2fx"#, "a", "UTF-8''%2e%2e%2fx|../x", false, false),
             (r#"form-data; name="a"; filename*0="x.p"; filename*1="hp""#, "a", "x.p|hp|x.php", false, true),
+            (
+                r#"form-data; name="a"; filename*0*=utf-7''%2BAC4-.; filename*1*=%2Fx"#,
+                "a",
+                "utf-7''%2BAC4-.|..|%2Fx|../x|utf-7''+AC4-./x",
+                false,
+                true,
+            ),
             (r#"form-data; name="a"; filename="=?utf-8?B?Li4veA==?=""#, "a", "=?utf-8?B?Li4veA==?=|../x", false, false),
             (r#"form-data; name="a"; filename="=?utf-8?Q?=2e_x?=""#, "a", "=?utf-8?Q?=2e_x?=|. x", false, false),
             (r#"form-data; name="a"; filename="""#, "a", "", false, true),

@@ -91,12 +91,72 @@ fn boundaries_are_found_however_declared() {
         ("multipart/form-data; boundary=B; boundary=other", true),
         ("multipart/form-data; boundary='B'", true),
         ("multipart/form-data; boundary*0=B", true),
+        ("multipart/form-data, boundary=B", true),
+        ("multipart/form-data; boundary=B,x", true),
+        ("multipart/form-data, x boundary=\"B\"; y=z", true),
         ("text/plain", false),
         ("application/json", false),
     ] {
         let parsed = extract_body(media, body.as_bytes());
         assert!(parsed.has("[post][multipart,'a']=evil"), "{media}: {:?}", parsed.values);
         assert_eq!(parsed.has_anomaly(K::BadMultipart), odd, "{media}: {:?}", parsed.anomalies);
+    }
+}
+
+#[test]
+fn a_part_that_only_some_servers_take_for_a_file_is_a_field_too() {
+    let long = format!("{} evil", "word ".repeat(300));
+    for (headers, is_field) in [
+        ("Content-Disposition: form-data; name=\"a\"; filename=\"x.txt\"", false),
+        ("Content-Disposition: form-data; name=\"a\"; filename=\"x.txt\"; filename*=utf-8''x.txt", false),
+        ("Content-Disposition: form-data; name=\"a\"; filename*=utf-8''x.txt", true),
+        ("Content-Disposition: form-data; name=\"a\"; filename*0=\"x.txt\"", true),
+        ("Content-Disposition: form-data; name=\"a\"; filename=\".\"", true),
+        ("Content-Disposition: form-data; name=\"a\"; filename=\"x/\"", true),
+        ("Content-Disposition: form-data; name=\"a\"; filename=\"x\\\"", true),
+        ("Content-Disposition: form-data; name=\"a\"; filename=\"x.txt\"; filename=\"\"", true),
+        ("Content-Disposition: form-data; name=\"a\";\r\n filename=\"x.txt\"", true),
+        ("Content-Disposition : form-data; name=\"a\"; filename=\"x.txt\"", true),
+    ] {
+        let parsed = parse(&one(headers, &long));
+        assert!(parsed.has(&format!("[post][multipart,'a'][file]={long}")), "{headers}: {:?}", parsed.values);
+        assert_eq!(parsed.has(&format!("[post][multipart,'a']={long}")), is_field, "{headers}: {:?}", parsed.values);
+    }
+}
+
+#[test]
+fn delimiters_within_a_line_are_read_both_ways() {
+    let field = "Content-Disposition: form-data; name=\"b\"\r\n\r\nevil";
+    for end in ["\r", "x", " "] {
+        let parsed = parse(&one("Content-Disposition: form-data; name=\"a\"", &format!("x{end}--B\r\n{field}")));
+        assert!(parsed.has("[post][multipart,'b']=evil"), "{end:?}: {:?}", parsed.values);
+        assert!(parsed.values.iter().any(|v| v.starts_with("[post][multipart,'a']=x") && v.ends_with("evil")));
+    }
+}
+
+#[test]
+fn boundaries_may_be_as_long_as_a_header() {
+    let boundary = "B".repeat(2000);
+    let body = one("Content-Disposition: form-data; name=\"a\"", "evil").replace("--B", &format!("--{boundary}"));
+    let parsed = extract_body(&format!("multipart/form-data; boundary={boundary}"), body.as_bytes());
+    assert!(parsed.has("[post][multipart,'a']=evil"), "{:?}", parsed.values);
+}
+
+#[test]
+fn an_empty_boundary_is_one() {
+    let body = one("Content-Disposition: form-data; name=\"a\"", "evil").replace("--B", "--");
+    let parsed = extract_body("multipart/form-data; boundary=\"\"", body.as_bytes());
+    assert!(parsed.has("[post][multipart,'a']=evil"), "{:?}", parsed.values);
+}
+
+#[test]
+fn odd_spellings_of_the_media_type_are_declarations() {
+    let body = format!("preamble\r\n{}", one("Content-Disposition: form-data; name=\"a\"", "evil"));
+    for media in
+        ["multipart /form-data; boundary=B", "text/plain, multipart/form-data; boundary=B", "x-Multipart; boundary=B"]
+    {
+        let parsed = extract_body(media, body.as_bytes());
+        assert!(parsed.has("[post][multipart,'a']=evil"), "{media}: {:?}", parsed.values);
     }
 }
 
@@ -129,6 +189,9 @@ fn every_reading_of_a_file_name_is_inspected() {
 fn transfer_encodings_are_decoded() {
     for (coding, content, entry) in [
         ("base64", "PHNjcmlwdD4=", "[post][multipart,'a'][base64]=<script>"),
+        ("BASE64; x=y", "PHNj!cmlwdD4=====", "[post][multipart,'a'][base64]=<script>"),
+        ("\"base64\"", "PHNj\r\ncmlwdD4", "[post][multipart,'a'][base64]=<script>"),
+        ("base64, 8bit", "PHM=Y3JpcHQ+", "[post][multipart,'a'][base64]=<script>"),
         ("Quoted-Printable", "=3Cscript=3E", "[post][multipart,'a']=<script>"),
     ] {
         let headers = format!("Content-Disposition: form-data; name=\"a\"\r\nContent-Transfer-Encoding: {coding}");
@@ -155,6 +218,17 @@ fn nested_bodies_are_parsed_up_to_the_limit() {
     let parsed = parse(&deep);
     assert_eq!(parsed.skipped[0].0, SkipReason::DepthLimit);
     assert!(parsed.inspects("evil"));
+}
+
+#[test]
+fn files_in_nested_bodies_are_fields_too() {
+    let long = format!("{} evil", "word ".repeat(300));
+    let inner = format!("--C\r\nContent-Disposition: file; filename=\"x.txt\"\r\n\r\n{long}\r\n--C--");
+    let outer = "Content-Disposition: form-data; name=\"o\"\r\nContent-Type: multipart/mixed; boundary=C";
+    let parsed = parse(&one(outer, &inner));
+    for end in ["", "[file]"] {
+        assert!(parsed.has(&format!("[post][multipart,'o'][multipart,'']{end}={long}")), "{:?}", parsed.values);
+    }
 }
 
 #[test]

@@ -2,10 +2,11 @@
 //! instructions and the document type as written. Entities are never expanded, and nothing is ever fetched.
 
 mod dtd;
+mod mixed;
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, ByteClasses, Hint, ParserSet, Segment, SkipReason, Stop, Tag, Zone};
-use crate::normalize::charset::{self, Charset};
+use crate::normalize::charset::{self, Charset, xml_label};
 use bumpalo::collections::Vec as BumpVec;
 use quick_xml::Reader;
 use quick_xml::events::{BytesStart, Event};
@@ -48,6 +49,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         counts: HashMap::new(),
         names: HashSet::new(),
         text: Text::None,
+        first: b"",
+        mixed: None,
         entities: dtd::Entities::default(),
         serial: 0,
         comments: 0,
@@ -81,7 +84,7 @@ fn decode<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<(&'a str, boo
     let encoding = match bytes {
         [0xff, 0xfe, ..] | [b'<', 0, ..] => encoding_rs::UTF_16LE,
         [0xfe, 0xff, ..] | [0, b'<', ..] => encoding_rs::UTF_16BE,
-        _ => match label(bytes).map(encoding_rs::Encoding::for_label) {
+        _ => match xml_label(bytes).map(encoding_rs::Encoding::for_label) {
             // UTF-16 is recognised by its first bytes. A declaration of UTF-16 that is readable as ASCII must be wrong.
             Some(Some(encoding)) if encoding != encoding_rs::UTF_16LE && encoding != encoding_rs::UTF_16BE => encoding,
             None => encoding_rs::UTF_8,
@@ -107,23 +110,10 @@ fn lossy<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>) -> Result<&'a str, Stop>
 
 /// The character set that the XML declaration names. A declaration in EBCDIC is recognised by its first bytes.
 fn named(bytes: &[u8]) -> Charset {
-    const DECLARATION: &[u8] = b"\x4c\x6f\xa7\x94\x93";
-    match label(bytes) {
-        None if bytes.starts_with(DECLARATION) => charset::named(b"ibm037"),
-        None => Charset::Utf8,
+    match xml_label(bytes) {
+        None => charset::xml_in_ebcdic(bytes).unwrap_or(Charset::Utf8),
         Some(label) => charset::named(label),
     }
-}
-
-/// The encoding in the XML declaration.
-fn label(bytes: &[u8]) -> Option<&[u8]> {
-    let bytes = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let end = memchr::memmem::find(&bytes[..bytes.len().min(256)], b"?>")?;
-    let head = bytes[..end].strip_prefix(b"<?xml")?;
-    let at = memchr::memmem::find(head, b"encoding")?;
-    let rest = head[at + 8..].trim_ascii_start().strip_prefix(b"=")?.trim_ascii_start();
-    let (quote, rest) = rest.split_first()?;
-    Some(&rest[..memchr::memchr(*quote, rest)?])
 }
 
 /// The text of an element read so far, across comments, CDATA sections and references.
@@ -142,6 +132,9 @@ struct Walker<'w, 'x, 'a> {
     /// Names of elements and attributes that were emitted.
     names: HashSet<&'a str>,
     text: Text<'a>,
+    /// The text read last, if no tag came after it.
+    first: &'a [u8],
+    mixed: Option<mixed::Mixed<'a>>,
     entities: dtd::Entities<'a>,
     serial: u32,
     comments: u32,
@@ -170,6 +163,7 @@ impl<'a> Walker<'_, '_, 'a> {
         self.flush()?;
         self.broken |= !self.open.is_empty();
         while !self.open.is_empty() {
+            self.end_mixed()?;
             self.close();
         }
         if self.entities.is_expansion_bomb() {
@@ -188,6 +182,7 @@ impl<'a> Walker<'_, '_, 'a> {
             }
             Event::End(_) => {
                 self.flush()?;
+                self.end_mixed()?;
                 self.close();
                 Ok(())
             }
@@ -209,6 +204,7 @@ impl<'a> Walker<'_, '_, 'a> {
 
     fn start(&mut self, tag: BytesStart<'a>) -> Result<(), Stop> {
         self.flush()?;
+        self.begin_mixed()?;
         let parent = self.open.last().map_or(0, |(serial, _)| *serial);
         self.roots += u32::from(self.open.is_empty());
         self.serial += 1;
@@ -367,6 +363,7 @@ impl<'a> Walker<'_, '_, 'a> {
             return Ok(());
         }
         self.broken |= self.open.is_empty();
+        self.mix(text)?;
         self.em.value(text)
     }
 }

@@ -33,6 +33,26 @@ fn elements_attributes_and_the_rest_have_points() {
 }
 
 #[test]
+fn text_with_elements_in_it_is_read_as_one_text() {
+    let parsed = xml("<r><n>1' un<b/>ion<i> all</i> select</n><n>plain</n><n><i>x</i>y</n></r>");
+    parsed.has("[post][xml][xml_tag,'r'][xml_tag,'n']", "1' un");
+    parsed.has("[post][xml][xml_tag,'r'][xml_tag,'n']", "1' union all select");
+    parsed.has("[post][xml][xml_tag,'r'][xml_tag,'n']", "1' union select");
+    assert_eq!(parsed.values.iter().filter(|(_, text, _)| text == "plain").count(), 1);
+    assert!(!parsed.values.iter().any(|(_, text, _)| text == "xy"));
+    xml("<r>1' un<b/>ion").has("[post][xml][xml_tag,'r']", "1' union");
+}
+
+#[test]
+fn ebcdic_is_recognised_whatever_is_declared() {
+    // `<?xml version="1.0"?><a>b</a>` in IBM037.
+    let text = b"\x4c\x6f\xa7\x94\x93\x40\xa5\x85\x99\xa2\x89\x96\x95\x7e\x7f\xf1\x4b\xf0\x7f\x6f\x6e\x4c\x81\x6e\x82\x4c\x61\x81\x6e";
+    for media in ["text/plain", "application/octet-stream", ""] {
+        parse_body(media, text).has("[post][charset][xml][xml_tag,'a']", "b");
+    }
+}
+
+#[test]
 fn external_entities_are_emitted_and_not_resolved() {
     let doc = r#"<?xml version="1.0"?><!DOCTYPE r [<!ELEMENT r ANY><!ENTITY xxe SYSTEM "file:///etc/passwd"><!ENTITY % p "a>b">]><r xmlns:xi="http://www.w3.org/2001/XInclude">&xxe;<xi:include href="file:///x"/></r>"#;
     for media in ["application/xml", "text/plain", "application/json"] {
