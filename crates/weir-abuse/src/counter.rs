@@ -5,7 +5,13 @@ use super::histogram::bucket;
 use super::shared::SharedState;
 use super::window::Window;
 
-const MINUTE_MS: u64 = 60_000;
+pub(super) const MINUTE_MS: u64 = 60_000;
+
+/// The minute of `now`, since 1970.
+#[inline]
+pub(super) fn minute(now: u64) -> u32 {
+    (now / MINUTE_MS) as u32
+}
 
 /// What is counted under a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,7 +106,7 @@ impl Counter {
     }
 
     /// The slot of `time`: mostly the newest one, which needs no division.
-    #[inline]
+    #[inline(always)]
     pub fn slot(&self, time: u64) -> u64 {
         let slot_ms = Window::slot_ms(self.window_ms);
         let newest = self.window.newest();
@@ -143,41 +149,64 @@ impl Counter {
     }
 
     /// Whether it counts events under `spec`, and none but those of this node: the usual case.
-    #[inline]
+    #[inline(always)]
     pub fn is_plain(&self, spec: Spec) -> bool {
         self.window_ms == spec.window_ms && self.distinct.is_none() && self.shared.is_none()
     }
 
-    /// Counts one event at `now` in a plain counter; `None` if the clock was set back, and nothing is counted.
-    #[inline]
-    pub fn add_one(&mut self, now: u64, limit: u32, shares: u32) -> Option<Observation> {
+    /// Counts one event at `now`, which lies in `minute`, in a plain counter; `None` if the clock was set back, and nothing is
+    /// counted.
+    #[inline(always)]
+    pub fn add_one(&mut self, now: u64, minute: u32, spec: Spec) -> Option<Observation> {
         let slot = self.slot(now);
-        self.window.advance(slot);
-        if self.window.newest() != slot {
-            return None;
+        if slot != self.window.newest() {
+            self.window.advance(slot);
+            if self.window.newest() != slot {
+                return None;
+            }
         }
-        if self.window.sum(slot) <= 0 {
+        let sum = self.window.add_newest(1);
+        if sum <= 1 {
             self.first = now;
         }
-        let sum = self.window.add_one();
-        (self.last, self.limit) = (self.last.max(now), limit);
+        (self.last, self.limit) = (self.last.max(now), spec.limit);
         let count = u32::try_from(sum.max(0)).unwrap_or(u32::MAX);
-        Some(Observation { count, peak: self.peak(count, now, shares) })
+        Some(Observation { count, peak: self.raise_peak(count, minute, spec.shares) })
+    }
+
+    /// The highest count of the minute of its latest event.
+    pub fn peak(&self) -> u32 {
+        self.peak
+    }
+
+    /// Whether its highest count is that of `minute`.
+    pub fn has_peak_of(&self, minute: u32) -> bool {
+        self.minute == minute
+    }
+
+    /// Counts `n` events in the newest slot, the last of them at `last`: none raises the peak to another bucket, and there
+    /// are others in the window.
+    pub fn add_pending(&mut self, n: u32, last: u64) {
+        let count = self.window.add_newest(i32::try_from(n).unwrap_or(i32::MAX));
+        self.last = self.last.max(last);
+        self.peak = self.peak.max(u32::try_from(count.max(0)).unwrap_or(u32::MAX));
     }
 
     /// What an event makes of it: its count, and the highest one of the minute.
     #[inline]
     pub fn observed(&mut self, slot: u64, now: u64, shares: u32) -> Observation {
         let count = self.count_in(slot, now);
-        Observation { count, peak: self.peak(count, now, shares) }
+        Observation { count, peak: self.raise_peak(count, minute(now), shares) }
     }
 
     /// The highest count of the minute, if `all` raised it to another bucket.
-    #[inline]
-    fn peak(&mut self, all: u32, now: u64, shares: u32) -> Option<Peak> {
-        let minute = (now / MINUTE_MS) as u32;
-        let count = if shares > 1 { all.div_ceil(shares) } else { all };
+    #[inline(always)]
+    fn raise_peak(&mut self, all: u32, minute: u32, shares: u32) -> Option<Peak> {
         let is_first = minute != self.minute;
+        if !is_first && all <= self.peak {
+            return None;
+        }
+        let count = if shares > 1 { all.div_ceil(shares) } else { all };
         if all == 0 || !(is_first || count > self.peak) {
             return None;
         }

@@ -58,8 +58,7 @@ impl Keys {
             bytes[..8].copy_from_slice(&purpose.to_le_bytes());
             bytes[8..16].copy_from_slice(&(part.len() as u64).to_le_bytes());
             bytes[16..16 + part.len()].copy_from_slice(part);
-            hasher.write(&bytes[..16 + part.len()]);
-            return hasher.finish128().as_u128();
+            return hasher.hash(&bytes[..16 + part.len()]).as_u128();
         }
         hasher.write_u64(purpose);
         for part in parts {
@@ -71,9 +70,7 @@ impl Keys {
 
     /// The hash of one value.
     pub fn value(&self, value: &[u8]) -> u64 {
-        let mut hasher = SipHasher24::new_with_key(&self.hash);
-        hasher.write(value);
-        hasher.finish()
+        SipHasher24::new_with_key(&self.hash).hash(value)
     }
 
     /// The subject with these parts, each the key of one value, in this order. That of one part is its key.
@@ -81,8 +78,13 @@ impl Keys {
     /// Keys of values are secret and look random, so that no values can be found whose sums of products collide.
     #[inline]
     pub fn subject(parts: impl IntoIterator<Item = u128>) -> u128 {
-        let add = |sum: u128, part: u128| sum.wrapping_mul(FACTOR).wrapping_add(part);
-        parts.into_iter().fold(0, add)
+        parts.into_iter().fold(0, Self::with_part)
+    }
+
+    /// The subject that has the parts of `subject`, 0 for none, and behind them another one.
+    #[inline]
+    pub fn with_part(subject: u128, part: u128) -> u128 {
+        subject.wrapping_mul(FACTOR).wrapping_add(part)
     }
 
     /// The key of the counter of a rule for a subject: its upper half is that of the subject. Different rules have different
@@ -90,6 +92,13 @@ impl Keys {
     #[inline]
     pub fn counter(subject: u128, rule: u64) -> u128 {
         subject ^ u128::from(rule.wrapping_mul(FACTOR as u64))
+    }
+
+    /// The set of counters that has those of `set`, 0 for none, and behind them another one. `counter` identifies it and how it
+    /// counts.
+    #[inline]
+    pub fn set_with(set: u64, counter: u64) -> u64 {
+        (set.rotate_left(5) ^ counter).wrapping_mul(FACTOR as u64)
     }
 
     /// The name of a key outside the node: an HMAC of it, in hex.
@@ -124,7 +133,7 @@ impl Hasher for KeyHasher {
 
     #[inline]
     fn write_u64(&mut self, word: u64) {
-        self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(FACTOR as u64);
+        self.0 = Keys::set_with(self.0, word);
     }
 
     #[inline]

@@ -21,6 +21,7 @@ mod group;
 pub mod histogram;
 mod hub;
 mod keys;
+mod run;
 mod shared;
 mod table;
 mod window;

@@ -8,10 +8,9 @@
 
 use super::counter::{Counter, Observation, Spec};
 use super::group::Group;
-use super::keys::KeyHasher;
+use super::run::Run;
 use super::shared::Outgoing;
-use std::collections::HashMap;
-use std::hash::BuildHasherDefault;
+use hashbrown::HashTable;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,7 +21,10 @@ const ENOUGH: usize = 64;
 /// Bytes of a counter.
 pub(super) const COUNTER_BYTES: usize = size_of::<Counter>();
 /// Bytes of a subject: itself and its place in the map, which are at most half empty, and what its allocation takes.
-pub(super) const SUBJECT_BYTES: usize = 2 * (size_of::<Subject>() + size_of::<(u64, u32)>() + 1) + 16;
+pub(super) const SUBJECT_BYTES: usize = 2 * (size_of::<Subject>() + size_of::<u32>() + 1) + 16;
+
+/// Bytes of what counters of one subject count together.
+pub(super) const RUN_BYTES: usize = size_of::<Run>() + 16;
 
 /// Slots that are not empty, with their counts.
 pub type Slots = Vec<(u64, i32)>;
@@ -32,11 +34,28 @@ pub type Slots = Vec<(u64, i32)>;
 pub(super) struct Subject {
     pub high: u64,
     pub counters: Vec<Counter>,
+    /// What several of the counters count together; subjects with one counter have none.
+    pub run: Option<Box<Run>>,
 }
 
 impl Subject {
     pub fn heap(&self) -> usize {
-        self.counters.capacity() * COUNTER_BYTES + self.counters.iter().map(Counter::heap).sum::<usize>()
+        let run = if self.run.is_some() { RUN_BYTES } else { 0 };
+        run + self.counters.capacity() * COUNTER_BYTES + self.counters.iter().map(Counter::heap).sum::<usize>()
+    }
+
+    /// Adds what waits to the counters.
+    pub fn settle(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.settle(&mut self.counters);
+        }
+    }
+
+    /// Adds what waits to the counters, which change from now on.
+    pub fn end_run(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.end(&mut self.counters);
+        }
     }
 
     pub fn find(&self, low: u64) -> Option<usize> {
@@ -44,9 +63,15 @@ impl Subject {
     }
 }
 
+/// The hash of a key: it looks random already, but those of a shard have their lowest bits in common.
+fn hash(high: u64) -> u64 {
+    high.rotate_right(u64::BITS / 2)
+}
+
 #[derive(Debug, Default)]
 pub(super) struct Shard {
-    places: HashMap<u64, u32, BuildHasherDefault<KeyHasher>>,
+    /// Places of `subjects` by the hashes of their keys.
+    places: HashTable<u32>,
     pub subjects: Vec<Subject>,
     hand: usize,
     counters: usize,
@@ -57,26 +82,34 @@ pub(super) struct Shard {
 impl Shard {
     /// The place of a subject.
     pub fn place(&self, high: u64) -> Option<usize> {
-        self.places.get(&high).map(|&place| place as usize)
+        self.places.find(hash(high), |&place| self.subjects[place as usize].high == high).map(|&place| place as usize)
     }
 
     /// Adds a subject without counters, with room for so many.
     pub fn insert(&mut self, high: u64, room: usize) -> usize {
-        let subject = Subject { high, counters: Vec::with_capacity(room) };
+        let run = (room > 1).then(Box::default);
+        let subject = Subject { high, counters: Vec::with_capacity(room), run };
         self.heap += subject.heap();
-        self.places.insert(high, self.subjects.len() as u32);
-        self.subjects.push(subject);
-        self.subjects.len() - 1
+        let Self { places, subjects, .. } = self;
+        subjects.push(subject);
+        let place = subjects.len() - 1;
+        places.insert_unique(hash(high), place as u32, |&place| hash(subjects[place as usize].high));
+        place
     }
 
     /// Removes the subject at `place`; the last one takes its place.
     pub fn remove(&mut self, place: usize) {
         let gone = self.subjects.swap_remove(place);
-        self.places.remove(&gone.high);
+        if let Ok(entry) = self.places.find_entry(hash(gone.high), |&at| at as usize == place) {
+            entry.remove();
+        }
         self.counters -= gone.counters.len();
         self.heap = self.heap.saturating_sub(gone.heap());
-        if let Some(moved) = self.subjects.get(place) {
-            self.places.insert(moved.high, place as u32);
+        let last = self.subjects.len();
+        if let Some(moved) = self.subjects.get(place)
+            && let Some(at) = self.places.find_mut(hash(moved.high), |&at| at as usize == last)
+        {
+            *at = place as u32;
         }
     }
 
@@ -90,6 +123,7 @@ impl Shard {
     /// Changes the subject at `place`, keeping account of its size.
     pub fn resize<T>(&mut self, place: usize, change: impl FnOnce(&mut Subject) -> T) -> T {
         let subject = &mut self.subjects[place];
+        subject.end_run();
         let (len, heap) = (subject.counters.len(), subject.heap());
         let result = change(subject);
         self.counters = self.counters + subject.counters.len() - len;
@@ -128,7 +162,8 @@ impl Shard {
             if spared == Some(self.hand) {
                 continue;
             }
-            let subject = &self.subjects[self.hand];
+            let subject = &mut self.subjects[self.hand];
+            subject.settle();
             seen += subject.counters.len();
             let live = subject.counters.iter().filter(|counter| !counter.is_expired(now));
             let (mut share, mut last, mut is_expired) = (0, 0, true);
@@ -240,7 +275,7 @@ impl Table {
             let mut shard = self.lock((start + number) % SHARDS);
             while out.len() < most {
                 let Some(key) = shard.queue.pop() else { break };
-                let Some((place, at)) = locate(&shard, key) else { continue };
+                let Some((place, at)) = locate(&mut shard, key) else { continue };
                 let counter = &mut shard.subjects[place].counters[at];
                 counter.queued = false;
                 let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
@@ -309,15 +344,17 @@ impl Table {
     /// Calls `then` with the shard and the place of a counter, if there is one.
     fn with_counter<T>(&self, key: u128, then: impl FnOnce(&mut Shard, usize, usize) -> T) -> Option<T> {
         let mut shard = self.shard(key);
-        let (place, at) = locate(&shard, key)?;
+        let (place, at) = locate(&mut shard, key)?;
         Some(then(&mut shard, place, at))
     }
 }
 
-/// The place of a counter: of its subject, and within it.
-fn locate(shard: &Shard, key: u128) -> Option<(usize, usize)> {
+/// The place of a counter that is read or changed: of its subject, and within it.
+fn locate(shard: &mut Shard, key: u128) -> Option<(usize, usize)> {
     let place = shard.place((key >> 64) as u64)?;
-    Some((place, shard.subjects[place].find(key as u64)?))
+    let subject = &mut shard.subjects[place];
+    subject.end_run();
+    Some((place, subject.find(key as u64)?))
 }
 
 #[cfg(test)]
@@ -327,7 +364,7 @@ mod tests {
 
     /// What the documentation says.
     const _: () = {
-        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 260 && COUNTER_BYTES <= 150);
+        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 250 && COUNTER_BYTES <= 150 && RUN_BYTES <= 72);
         assert!(size_of::<crate::SharedState>() <= 336);
         assert!(size_of::<crate::Distinct>() + crate::SLOTS * 256 < 5_000);
     };

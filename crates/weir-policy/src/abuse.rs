@@ -3,15 +3,18 @@
 //! This module only describes them. The node counts, and tells [`Policy::decide_with`](super::Policy::decide_with) which
 //! limits a request goes over.
 
+use super::finding_name;
 use super::reply::{Blocked, Reply, ReplyTemplate};
 use regex::bytes::Regex;
 use serde::Serialize;
+use siphasher::sip::SipHasher24;
 use std::collections::HashMap;
+use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use weir_core::model::{AttackType, PointPattern};
 
 /// Which behaviour a rule limits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum AbuseKind {
     /// Requests.
     RateLimit,
@@ -164,8 +167,12 @@ pub(super) struct RulePlace {
     key: u32,
     /// Numbers of the parts of its key.
     parts: Vec<u32>,
+    /// Number of the part whose variety it counts; 0 if it counts requests.
+    distinct: u32,
     /// Number of the rule, from general to specific conditions and then in the order of the documents.
     order: u32,
+    /// Hash of its id, limit and window.
+    counted: u64,
 }
 
 impl AbuseRule {
@@ -182,7 +189,7 @@ impl AbuseRule {
 
     /// The name of its findings, e.g. `abuse.7`: an exception can name it as a stamp.
     pub fn finding(&self) -> String {
-        format!("abuse.{}", self.id)
+        finding_name::behaviour(self.id)
     }
 
     /// Whether it does more than report.
@@ -220,9 +227,13 @@ impl AbuseRule {
     }
 
     /// Whether values of `part` are compared without regard to case and space around them, as most upstreams compare
-    /// accounts.
+    /// accounts, and some paths.
     pub fn folds(&self, part: &KeyPart) -> bool {
-        self.kind == AbuseKind::Brute && matches!(part, KeyPart::Query(_) | KeyPart::Point(_) | KeyPart::Header(_))
+        match part {
+            KeyPart::Segment(_) => true,
+            KeyPart::Query(_) | KeyPart::Point(_) | KeyPart::Header(_) => self.kind == AbuseKind::Brute,
+            _ => false,
+        }
     }
 
     /// Number of its key in the policy: rules with the same number count by the same values.
@@ -237,6 +248,19 @@ impl AbuseRule {
         &self.place.parts
     }
 
+    /// Number of the part whose variety it counts, from 1 in the policy: rules with the same number count the same values. 0 if
+    /// it counts requests.
+    #[inline]
+    pub fn distinct_number(&self) -> u32 {
+        self.place.distinct
+    }
+
+    /// Hash of its id, limit and window: rules with the same one have one counter for a key, and count alike.
+    #[inline]
+    pub fn counted(&self) -> u64 {
+        self.place.counted
+    }
+
     /// Its number among the abuse rules of the policy: general conditions come before specific ones, then the order of the
     /// documents counts.
     #[inline]
@@ -249,6 +273,7 @@ impl AbuseRule {
 pub(super) fn number<'r>(rules: impl Iterator<Item = &'r mut AbuseRule>) {
     let mut parts: HashMap<String, u32> = HashMap::new();
     let mut keys: HashMap<Vec<u32>, u32> = HashMap::new();
+    let mut varied: HashMap<String, u32> = HashMap::new();
     for (order, rule) in (0..).zip(rules) {
         let part = |part: &KeyPart| {
             let (text, next) = (serde_json::json!([part, rule.folds(part)]).to_string(), parts.len() as u32);
@@ -256,8 +281,19 @@ pub(super) fn number<'r>(rules: impl Iterator<Item = &'r mut AbuseRule>) {
         };
         let numbers: Vec<u32> = rule.key.iter().map(part).collect();
         let next = keys.len() as u32;
-        rule.place = RulePlace { key: *keys.entry(numbers.clone()).or_insert(next), parts: numbers, order };
+        let distinct = rule.distinct.as_ref().map_or(0, |part| {
+            let next = varied.len() as u32 + 1;
+            *varied.entry(serde_json::json!(part).to_string()).or_insert(next)
+        });
+        let key = *keys.entry(numbers.clone()).or_insert(next);
+        rule.place = RulePlace { key, parts: numbers, distinct, order, counted: counted(rule) };
     }
+}
+
+fn counted(rule: &AbuseRule) -> u64 {
+    let mut hasher = SipHasher24::new();
+    (rule.id, rule.limit(), rule.window).hash(&mut hasher);
+    hasher.finish()
 }
 
 /// A limit that a request goes over.
@@ -301,6 +337,8 @@ pub struct AbuseRules {
     /// Their ids, to be searched without a look at the rules.
     ids: Vec<u64>,
     names_consumers: bool,
+    reads_responses: bool,
+    is_shared_by_sessions: bool,
 }
 
 impl AbuseRules {
@@ -310,7 +348,9 @@ impl AbuseRules {
         let mut parts = by_id.iter().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
         let names_consumers = parts.any(|part| matches!(part, KeyPart::Consumer));
         let ids = by_id.iter().map(|rule| rule.id).collect();
-        Self { by_id, ids, names_consumers }
+        let reads_responses = by_id.iter().any(|rule| rule.kind.reads_responses());
+        let is_shared_by_sessions = by_id.iter().any(|rule| rule.is_shared_by_sessions());
+        Self { by_id, ids, names_consumers, reads_responses, is_shared_by_sessions }
     }
 
     /// Whether there is no rule.
@@ -321,6 +361,16 @@ impl AbuseRules {
     /// Whether a rule counts by consumers, so that it matters whose credential a request has.
     pub fn names_consumers(&self) -> bool {
         self.names_consumers
+    }
+
+    /// Whether a rule reads responses.
+    pub fn reads_responses(&self) -> bool {
+        self.reads_responses
+    }
+
+    /// Whether evidence of several sessions raises the limit of a rule.
+    pub fn is_shared_by_sessions(&self) -> bool {
+        self.is_shared_by_sessions
     }
 
     /// The rule with this id.

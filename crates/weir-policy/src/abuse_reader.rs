@@ -1,6 +1,7 @@
 //! Abuse rules and session keys as written in a document.
 
 use super::abuse::{AbuseKind, AbuseRule, Failure, KeyPart, Reaction, RulePlace, max_threshold};
+use super::abuse_controls::{self, Control};
 use super::doc::{FieldReader, shown};
 use super::error::PolicyError;
 use super::pattern;
@@ -16,9 +17,9 @@ const MAX_PARTS: usize = 6;
 /// Largest burst and rate.
 const MAX_COUNT: u64 = super::abuse::MAX_COUNT as u64;
 /// Longest window, in seconds: a day.
-const MAX_WINDOW: u64 = 86_400;
+pub(super) const MAX_WINDOW: u64 = 86_400;
 /// Longest time on a list, in seconds: 30 days.
-const MAX_LISTED: u64 = 30 * 86_400;
+pub(super) const MAX_LISTED: u64 = 30 * 86_400;
 /// Time on a list where a rule does not say, in seconds.
 const LISTED: u64 = 600;
 const PARTS: &str = "client, application, host, route, consumer, session, header:NAME, cookie:NAME, query:NAME, jwt:CLAIM, \
@@ -34,6 +35,8 @@ const TYPES: &[(&str, AbuseKind)] = &[
     ("bola", AbuseKind::Bola),
     ("enumeration", AbuseKind::Bola),
     ("bola_counter", AbuseKind::Bola),
+    ("enum", AbuseKind::Bola),
+    ("rate_limit_enum", AbuseKind::RateLimit),
 ];
 
 /// Whether `name` is the type of an abuse rule.
@@ -54,12 +57,18 @@ pub(super) fn read(
         fields.text("counter");
         notices.push(fields.notice(format!("{name} counts as {}: set threshold, window and reaction", kind.code())));
     }
-    let key = key(fields);
-    let distinct = distinct(fields, kind);
-    let (threshold, window) = limit(fields, kind, distinct.is_some());
+    let control = abuse_controls::read(fields, name, notices);
+    let mut key = key(fields);
+    if control.by_session && !key.contains(&KeyPart::Session) {
+        key.push(KeyPart::Session);
+    }
+    let counts_values = matches!(kind, AbuseKind::Brute | AbuseKind::Bola);
+    let enumerated = control.distinct.clone().filter(|_| counts_values && fields.get("distinct").is_none());
+    let distinct = enumerated.or_else(|| distinct(fields, kind));
+    let (threshold, window) = limit(fields, kind, distinct.is_some(), &control);
     let burst = fields.number("burst", 0..=MAX_COUNT).unwrap_or(0) as u32;
-    let reaction = reaction(fields, kind, name.ends_with("_counter"));
-    let dry_run = fields.flag("dry_run", false);
+    let reaction = control.reaction.unwrap_or_else(|| reaction(fields, kind, name.ends_with("_counter")));
+    let dry_run = fields.flag("dry_run", false) || control.only_reports;
     let failure = failure(fields, kind);
     let reply = reply(fields, kind);
     let unlistable =
@@ -79,7 +88,12 @@ pub(super) fn read(
         "redirect": regexes[1],
         "action": fields.get("action"),
     });
-    let (measure, parts) = (fingerprint(&counted), fingerprint(&json!([kind == AbuseKind::Brute, &key])));
+    let mut read_as = vec![json!(kind == AbuseKind::Brute), json!(&key)];
+    if key.iter().any(|part| matches!(part, KeyPart::Segment(_))) {
+        // They were once compared with regard to case: such keys are not found any more.
+        read_as.push(json!("folded"));
+    }
+    let (measure, parts) = (fingerprint(&counted), fingerprint(&json!(read_as)));
     (fields.mistakes() == before).then_some(AbuseRule {
         id,
         kind,
@@ -129,7 +143,7 @@ fn key(fields: &mut FieldReader<'_, '_>) -> Vec<KeyPart> {
     parts
 }
 
-fn part(value: &Value) -> Result<KeyPart, String> {
+pub(super) fn part(value: &Value) -> Result<KeyPart, String> {
     if value.is_array() {
         let point: PointPattern = serde_json::from_value(value.clone()).map_err(|error| error.to_string())?;
         return if point.0.is_empty() { Err("the point is empty".into()) } else { Ok(KeyPart::Point(point)) };
@@ -179,8 +193,13 @@ fn distinct(fields: &mut FieldReader<'_, '_>, kind: AbuseKind) -> Option<KeyPart
 }
 
 /// Threshold and window in seconds, also as `rate` and `time_unit`.
-fn limit(fields: &mut FieldReader<'_, '_>, kind: AbuseKind, distinct: bool) -> (Option<u32>, u32) {
-    let given = fields.number("threshold", 1..=u64::from(max_threshold(distinct)));
+fn limit(fields: &mut FieldReader<'_, '_>, kind: AbuseKind, distinct: bool, control: &Control) -> (Option<u32>, u32) {
+    let most = u64::from(max_threshold(distinct));
+    let given = match control.threshold {
+        Some(count) => Some(count.min(most)),
+        None if control.window.is_some() => None,
+        None => fields.number("threshold", 1..=most),
+    };
     let rate = if kind == AbuseKind::RateLimit { fields.number("rate", 1..=MAX_COUNT) } else { None };
     let unit = if kind == AbuseKind::RateLimit { fields.choice("time_unit", &[("rps", 1), ("rpm", 60)]) } else { None };
     let (usual, seconds) = match kind {
@@ -188,7 +207,7 @@ fn limit(fields: &mut FieldReader<'_, '_>, kind: AbuseKind, distinct: bool) -> (
         AbuseKind::Brute => (Some(10), 300),
         AbuseKind::ForcedBrowsing | AbuseKind::Bola => (Some(50), 60),
     };
-    let window = fields.number("window", 1..=MAX_WINDOW).or(unit).unwrap_or(seconds);
+    let window = fields.number("window", 1..=MAX_WINDOW).or(control.window).or(unit).unwrap_or(seconds);
     let threshold = given.or(rate).or(usual);
     if threshold.is_none() && fields.get("threshold").is_none() && fields.get("rate").is_none() {
         fields.error("threshold", "`threshold` is missing: how many requests are allowed in `window` seconds");

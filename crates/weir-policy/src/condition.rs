@@ -17,6 +17,9 @@ pub enum Subject {
     Header(String),
     /// The method.
     Method,
+    /// The method, or one by which the client asks the upstream to replace it: frameworks read `X-HTTP-Method-Override` and
+    /// the query parameter `_method`.
+    AnyMethod,
     /// A path segment other than the last, decoded.
     Path(u32),
     /// The last path segment up to its first dot.
@@ -79,6 +82,21 @@ impl Condition {
         Ok(Self { subject, test })
     }
 
+    /// The condition on whatever a client may write for the same request, as what limits requests must not depend on the
+    /// spelling that a client chooses: paths and methods in any case (there are servers to which `/LOGIN` is `/login`), and
+    /// methods that are replaced. `None` if it is no other condition.
+    pub fn in_any_spelling(&self) -> Option<Self> {
+        let is_of_path = self.subject.is_of_path() || self.subject == Subject::Uri;
+        let subject = if self.subject == Subject::Method { Subject::AnyMethod } else { self.subject.clone() };
+        match &self.test {
+            Test::Equal(value) if is_of_path || self.subject == Subject::Method => {
+                Some(Self { subject, test: Test::Iequal(value.to_ascii_lowercase()) })
+            }
+            test if self.subject == Subject::Method => Some(Self { subject, test: test.clone() }),
+            _ => None,
+        }
+    }
+
     /// Whether the condition holds for a request as `reading` understands it.
     pub fn holds(&self, reading: &Reading<'_, '_, '_>) -> bool {
         if let Subject::Query(name) = &self.subject {
@@ -87,6 +105,9 @@ impl Condition {
                 Test::Absent => values.next().is_none(),
                 test => values.any(|value| test.holds(value)),
             };
+        }
+        if self.subject == Subject::AnyMethod {
+            return holds_for_a_method(&self.test, reading);
         }
         match (self.subject.value(reading), &self.test) {
             (None, Test::Absent) => true,
@@ -130,10 +151,10 @@ impl Subject {
         let (facts, path) = (reading.request.facts, reading.path);
         match self {
             Subject::Header(name) if name == "HOST" => {
-                (!facts.host.is_empty()).then_some(Cow::Borrowed(facts.host.as_ref()))
+                (!reading.host.is_empty()).then_some(Cow::Borrowed(reading.host))
             }
             Subject::Header(name) => DecodedHead::header(reading.request.message, name),
-            Subject::Method => Some(Cow::Borrowed(facts.method)),
+            Subject::Method | Subject::AnyMethod => Some(Cow::Borrowed(facts.method)),
             Subject::Path(at) => path.segments.get(*at as usize).map(|segment| Cow::Borrowed(segment.as_ref())),
             Subject::ActionName => Some(Cow::Borrowed(path.action_name.as_ref())),
             Subject::ActionExt => path.action_ext.as_ref().map(|ext| Cow::Borrowed(ext.as_ref())),
@@ -144,6 +165,18 @@ impl Subject {
             Subject::Instance => Some(Cow::Owned(reading.application.to_string().into_bytes())),
         }
     }
+}
+
+/// Headers by which a client asks for another method.
+const METHOD_HEADERS: [&str; 3] = ["X-HTTP-Method-Override", "X-HTTP-Method", "X-Method-Override"];
+
+/// Whether the method of a request passes the test, or one that is to replace it.
+fn holds_for_a_method(test: &Test, reading: &Reading<'_, '_, '_>) -> bool {
+    let (message, facts) = (reading.request.message, reading.request.facts);
+    let is_named = |name: &&str| message.headers_named(name).any(|method| test.holds(method.trim_ascii()));
+    test.holds(facts.method)
+        || METHOD_HEADERS.iter().any(is_named)
+        || facts.query_values(b"_method").any(|method| test.holds(method))
 }
 
 /// `1.1` of `HTTP/1.1`.
@@ -257,6 +290,7 @@ mod tests {
                 action_ext: Some(owned("php")),
                 parameters_removed: false,
             },
+            other_hosts: Vec::new(),
             other_paths: Vec::new(),
             query: vec![(owned("q"), owned("1")), (owned("q"), owned("2"))],
             proto: b"HTTP/1.1",
@@ -274,6 +308,7 @@ mod tests {
         };
         Condition::read(&condition).unwrap_or_else(|e| panic!("{condition}: {e:?}")).holds(&Reading {
             request: &request,
+            host: &facts.host,
             path: &facts.path,
             application: 7,
         })

@@ -4,11 +4,9 @@
 //! then match in every request, and `Policy::decide` keeps a finding only if the conditions of the rule hold, so that the
 //! ruleset needs no conditions.
 
+use super::finding_name::{self, FindingKind};
 use weir_core::model::{AttackType, PointPattern};
 use weir_core::ruleset::custom::CompiledSignature;
-
-/// Prefix of the names of custom signatures.
-pub const CUSTOM_PREFIX: &str = "custom.";
 
 /// A signature from a `regex` or `experimental_regex` rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,7 +26,7 @@ pub struct CustomSignature {
 impl CustomSignature {
     /// Its name in the ruleset and in findings: `custom.<id>`.
     pub fn name(&self) -> String {
-        format!("{CUSTOM_PREFIX}{}", self.rule)
+        finding_name::custom(self.rule)
     }
 
     /// Compiles it for the ruleset. The error is that of the pattern.
@@ -38,6 +36,6 @@ impl CustomSignature {
 
     /// The rule's id in the name of a custom signature.
     pub fn rule_of(name: &str) -> Option<u64> {
-        name.strip_prefix(CUSTOM_PREFIX)?.parse().ok()
+        if let FindingKind::Custom(id) = FindingKind::of(name) { id } else { None }
     }
 }

@@ -4,6 +4,7 @@ use super::Policy;
 use super::abuse::{AbuseExcess, Reaction};
 use super::anomalies::{AnomalyAction, attack_of};
 use super::custom::CustomSignature;
+use super::finding_name;
 use super::list::List;
 use super::mode::{Cause, Mode, RuleMode, blocks};
 use super::overlimit::OverlimitAction;
@@ -235,7 +236,7 @@ impl VerdictBuilder<'_, '_, '_> {
                 }
             }
         }
-        let name = reasons::of_limit(AttackType::FileUploadViolation);
+        let name = finding_name::limit(AttackType::FileUploadViolation);
         over.retain(|(limit, point, _)| {
             let attack = AttackType::FileUploadViolation;
             let mut actions = rules.of_request(active.in_all());
@@ -260,7 +261,7 @@ impl VerdictBuilder<'_, '_, '_> {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let Some(facts) = &inspection.graphql else { return false };
         let excepted = |attack: &AttackType| {
-            let name = reasons::of_limit(*attack);
+            let name = finding_name::limit(*attack);
             let mut actions = rules.of_request(active.in_all());
             actions.any(|action| action.exceptions.cover_named(&name, *attack, &facts.point, now))
         };
@@ -288,7 +289,7 @@ impl VerdictBuilder<'_, '_, '_> {
         let (rules, active, now) = (&self.policy.rules, &self.plan.active, self.request.now);
         let excepted = |point: &PointPath| {
             let mut actions = rules.of_request(active.in_all());
-            let name = reasons::of_limit(AttackType::OverlimitRes);
+            let name = finding_name::limit(AttackType::OverlimitRes);
             actions.any(|action| action.exceptions.cover_named(&name, AttackType::OverlimitRes, point, now))
         };
         let gaps = || inspection.not_inspected.iter().filter(|gap| !excepted(&gap.point));

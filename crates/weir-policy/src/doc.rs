@@ -133,6 +133,11 @@ impl<'d, 'e> FieldReader<'d, 'e> {
         PolicyError { file: self.file.into(), line, column, at: self.at.clone(), message: message.into() }
     }
 
+    /// The value of a key that is only for those who know it: it is not named among the known ones where it is absent.
+    pub fn get_silently(&mut self, key: &'static str) -> Option<&'d Value> {
+        if self.map.contains_key(key) { self.get(key) } else { None }
+    }
+
     /// The value of `key`; null counts as absent.
     pub fn get(&mut self, key: &'static str) -> Option<&'d Value> {
         self.known.push(key);

@@ -1,8 +1,8 @@
 //! Exceptions: findings that rules exclude as false positives.
 
 use super::custom::CustomSignature;
+use super::finding_name;
 use super::profiles::Profile;
-use super::reasons;
 use super::rule::{ExceptionKind, FileType};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -65,7 +65,7 @@ impl Exceptions {
     /// Whether an anomaly reported as `attack` is excluded at `point`.
     pub fn cover_anomaly(&self, kind: AnomalyKind, attack: AttackType, point: &PointPath, now: u64) -> bool {
         let binary = || is_binary(kind) && self.binary.iter().any(|scope| scope.holds(point, now));
-        self.cover_named(&reasons::of_anomaly(kind.code()), attack, point, now) || binary()
+        self.cover_named(&finding_name::anomaly(kind.code()), attack, point, now) || binary()
     }
 
     /// Whether what is reported as `name`, of an attack type, is left out at `point`.

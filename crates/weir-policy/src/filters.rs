@@ -85,7 +85,7 @@ impl Filter {
 /// `host/path?query`: the path decoded, the query as sent.
 fn full_url(reading: &Reading<'_, '_, '_>) -> Vec<u8> {
     let facts = reading.request.facts;
-    let mut url = [&*facts.host, &*reading.path.text].concat();
+    let mut url = [reading.host, &*reading.path.text].concat();
     if let Some(at) = memchr::memchr(b'?', &facts.uri) {
         url.extend_from_slice(&facts.uri[at..]);
     }
@@ -140,7 +140,7 @@ mod tests {
             blocking: true,
             request_id: "",
         };
-        filters.is_bypassed(&Reading { request: &request, path: &facts.path, application: 0 })
+        filters.is_bypassed(&Reading { request: &request, host: &facts.host, path: &facts.path, application: 0 })
     }
 
     fn path(text: &str) -> FilterSettings {

@@ -106,7 +106,7 @@ impl Index {
         for (part, hash) in hashes.iter_mut().enumerate().filter(|(part, _)| self.used & (1 << part) != 0) {
             let text;
             let value: &[u8] = match part {
-                0 => &reading.request.facts.host,
+                0 => reading.host,
                 1 => {
                     text = reading.application.to_string();
                     text.as_bytes()

@@ -51,6 +51,8 @@ impl Client {
         let mut facts = facts(message);
         if let Some(host) = &self.host {
             facts.host = host.clone().into_bytes().into();
+            // The trusted proxy says which one it was asked for.
+            facts.other_hosts.clear();
         }
         facts
     }

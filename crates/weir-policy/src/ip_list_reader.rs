@@ -69,6 +69,10 @@ fn entries(fields: &mut FieldReader<'_, '_>, out: &mut Vec<ListEntry>) {
     let values = fields.need("values", "a list of values", Value::as_array);
     let (Some(list), Some(read), Some(applications), Some(values)) = (list, read, applications, values) else { return };
     for (at, value) in values.iter().enumerate() {
+        // Each value becomes an entry for each of its networks and applications: too many are not made first.
+        if out.len() > MAX_LISTED {
+            return;
+        }
         let text = value.as_str().map(str::to_owned).or_else(|| value.as_u64().map(|n| n.to_string()));
         let Some(listed) = text.as_deref().and_then(read) else {
             fields
@@ -176,6 +180,19 @@ ip_lists:
                 "allow aws None true",
             ]
         );
+    }
+
+    #[test]
+    fn values_times_applications_are_bounded_before_they_are_made() {
+        let numbers = |count: usize| (1..=count).map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+        let (values, applications) = (numbers(20_000), numbers(MAX_APPLICATIONS));
+        let text =
+            format!("ip_lists: [{{list: deny, rule_type: asn, values: [{values}], applications: [{applications}]}}]");
+        let mut errors = Vec::new();
+        let entries = read(&PolicyDoc::parse("p", &text).unwrap(), &mut errors);
+        assert!(entries.len() <= MAX_LISTED + MAX_APPLICATIONS, "{}", entries.len());
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].to_string().contains("more than 1000000 listed values"), "{errors:?}");
     }
 
     #[test]

@@ -29,6 +29,7 @@
 //! ```
 
 pub mod abuse;
+mod abuse_controls;
 mod abuse_reader;
 pub mod anomalies;
 pub mod client;
@@ -40,6 +41,7 @@ mod doc;
 pub mod error;
 mod exceptions;
 mod filters;
+pub mod finding_name;
 mod graphql;
 mod index;
 pub mod inspection;
@@ -67,6 +69,7 @@ pub use anomalies::AnomalyAction;
 pub use custom::CustomSignature;
 pub use doc::PolicyDoc;
 pub use error::PolicyError;
+pub use finding_name::FindingKind;
 pub use ip_index::IpIndex;
 pub use list::{List, ListHit, MatchedBy};
 pub use mode::{Mode, ModeOverride};
@@ -124,7 +127,7 @@ impl Policy {
 
     /// Abuse rules that apply to a planned request.
     pub fn abuse_rules<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p Arc<AbuseRule>> {
-        let active = plan.active.in_any();
+        let active = plan.counted.as_ref().unwrap_or(plan.active.in_any());
         let any = !self.abuse.is_empty() && plan.bypass.is_none();
         let actions = any.then(|| self.rules.of_request(active)).into_iter().flatten();
         actions.flat_map(move |action| rules::not_expired(&action.abuse, now))

@@ -7,6 +7,7 @@ use super::reading::{ActiveActions, Reading, ReadingPlan};
 use super::rule::Origin;
 use super::verdict::{Active, Bypass, Plan, RequestContext};
 use smallvec::SmallVec;
+use std::borrow::Cow;
 use weir_core::model::{DecodedPath, ParserSet, PointPattern};
 
 impl Policy {
@@ -18,7 +19,7 @@ impl Policy {
     /// effect. Then the lists.
     pub fn plan(&self, request: &RequestContext<'_, '_>) -> Plan {
         let readings: SmallVec<[ReadingPlan<'_>; 2]> =
-            request.facts.paths().map(|path| self.read(request, path)).collect();
+            readings(request).map(|(host, path)| self.read(request, host, path)).collect();
         let plain = &readings[0];
         let mut plan = Plan {
             application: plain.application,
@@ -33,6 +34,7 @@ impl Policy {
             libdetection: self.libdetection,
             reply: plain.route.reply,
             active: ActiveActions::combine(readings.iter().map(|reading| reading.active.clone()).collect()),
+            counted: None,
         };
         plan.bypass = if self.is_bypassed(request, &readings) {
             Some(Bypass::InputFilter)
@@ -48,8 +50,32 @@ impl Policy {
         };
         if plan.bypass.is_none() {
             self.apply_rules(request, &readings, &mut plan);
+            plan.counted = self.with_slash_removed(request, &readings, plan.active.in_any());
         }
         plan
+    }
+
+    /// Actions that apply, or would without the slash at the end of the path, where these are more: most servers take
+    /// `/login/` for `/login`, and a client must not leave a limit by it.
+    fn with_slash_removed(
+        &self,
+        request: &RequestContext<'_, '_>,
+        readings: &[ReadingPlan<'_>],
+        active: &Active,
+    ) -> Option<Active> {
+        if self.abuse.is_empty() {
+            return None;
+        }
+        let mut all = active.clone();
+        for ((host, path), plan) in self::readings(request).zip(readings) {
+            if let Some(path) = without_slash(path) {
+                let more = self.rules.matching(&Reading { request, host, path: &path, application: plan.application });
+                all.extend(more);
+            }
+        }
+        all.sort_unstable();
+        all.dedup();
+        (all.len() > active.len()).then_some(all)
     }
 
     /// Puts the source of a planned request on a list on which its behaviour brought it. Lists of the policy come first;
@@ -69,14 +95,14 @@ impl Policy {
         plan.list = Some(hit);
     }
 
-    /// Plans one reading of the path.
-    fn read(&self, request: &RequestContext<'_, '_>, path: &DecodedPath<'_>) -> ReadingPlan<'_> {
+    /// Plans one reading of host and path.
+    fn read(&self, request: &RequestContext<'_, '_>, host: &[u8], path: &DecodedPath<'_>) -> ReadingPlan<'_> {
         let is_plain = std::ptr::eq(path, &raw const request.facts.path);
         let text = if is_plain && !self.url_normalize { request.facts.raw_path() } else { &path.text };
-        let route = self.routes.find(&request.facts.host, text);
+        let route = self.routes.find(host, text);
         let from_gateway = Some(request.facts.application).filter(|&id| id != 0);
         let application = route.application.or(from_gateway).unwrap_or(self.application);
-        let active = self.rules.matching(&Reading { request, path, application });
+        let active = self.rules.matching(&Reading { request, host, path, application });
         ReadingPlan { route, application, active }
     }
 
@@ -91,8 +117,10 @@ impl Policy {
 
     /// Whether input filters exclude every reading.
     fn is_bypassed(&self, request: &RequestContext<'_, '_>, readings: &[ReadingPlan<'_>]) -> bool {
-        let mut paths = request.facts.paths().zip(readings);
-        paths.all(|(path, plan)| self.filters.is_bypassed(&Reading { request, path, application: plan.application }))
+        let mut plans = self::readings(request).zip(readings);
+        plans.all(|((host, path), plan)| {
+            self.filters.is_bypassed(&Reading { request, host, path, application: plan.application })
+        })
     }
 
     /// The list that contains the source; the graylist has an effect in `safe_blocking` only. If readings belong to
@@ -135,10 +163,30 @@ impl Policy {
     }
 }
 
+/// Every reading of host and path, the plain one first.
+fn readings<'h, 'a>(request: &RequestContext<'h, 'a>) -> impl Iterator<Item = (&'h [u8], &'h DecodedPath<'a>)> {
+    let facts = request.facts;
+    facts.hosts().flat_map(|host| facts.paths().map(move |path| (host, path)))
+}
+
 /// Keeps only those parsers switched off that are so under another reading too.
 fn intersect(plan: &mut Plan, off: ParserSet, at: &[(ParserSet, PointPattern)]) {
     plan.parsers_off = plan.parsers_off.intersection(off);
     plan.parsers_off_at.retain(|entry| at.contains(entry));
+}
+
+/// A path without the slash at its end, if it has one.
+fn without_slash<'p>(path: &'p DecodedPath<'_>) -> Option<DecodedPath<'p>> {
+    let text = path.text.strip_suffix(b"/").filter(|text| !text.is_empty())?;
+    let (last, segments) = path.segments.split_last()?;
+    let dots = (memchr::memchr(b'.', last), memchr::memrchr(b'.', last));
+    Some(DecodedPath {
+        text: Cow::Borrowed(text),
+        segments: segments.iter().map(|segment| Cow::Borrowed(&**segment)).collect(),
+        action_name: Cow::Borrowed(&last[..dots.0.unwrap_or(last.len())]),
+        action_ext: dots.1.map(|at| Cow::Borrowed(&last[at + 1..])),
+        parameters_removed: path.parameters_removed,
+    })
 }
 
 #[cfg(test)]
@@ -153,7 +201,17 @@ mod tests {
     }
 
     fn ask<T>(policy: &Policy, target: &str, then: impl FnOnce(&RequestContext<'_, '_>, Plan) -> T) -> T {
-        let headers = vec![Header { name: b"host", value: b"shop.example" }];
+        ask_hosts(policy, target, &["shop.example"], then)
+    }
+
+    /// Plans a request with these Host headers.
+    fn ask_hosts<T>(
+        policy: &Policy,
+        target: &str,
+        hosts: &[&str],
+        then: impl FnOnce(&RequestContext<'_, '_>, Plan) -> T,
+    ) -> T {
+        let headers = hosts.iter().map(|host| Header { name: b"host", value: host.as_bytes() }).collect();
         let message = Message { method: b"GET", target: target.as_bytes(), headers, ..Message::default() };
         let facts = facts(&message);
         let request = RequestContext {
@@ -244,6 +302,26 @@ mod tests {
             assert_eq!(verdict(target, AttackType::Sqli).attacks, [AttackType::Sqli], "{target}");
             assert_eq!(verdict(target, AttackType::Xss).rules, [2], "{target}");
         }
+    }
+
+    #[test]
+    fn no_second_host_enters_a_route_of_another_one() {
+        let of_host = |host: &str, mode| crate::settings::RouteSettings {
+            host: Some(host.into()),
+            mode: Some(mode),
+            ..Default::default()
+        };
+        let routes = vec![of_host("old.example", Mode::Off), of_host("pay.example", Mode::Block)];
+        let settings = Settings { mode: Some(Mode::Monitoring), routes, ..Settings::default() };
+        let policy = policy(&settings, "");
+        let mode = |target: &str, hosts: &[&str]| ask_hosts(&policy, target, hosts, |_, plan| plan.mode);
+        assert_eq!(mode("/", &["Old.example.:80"]), Mode::Off);
+        assert_eq!(mode("http://old.example/", &["old.example:80"]), Mode::Off);
+        assert_eq!(mode("/", &["old.example", "pay.example"]), Mode::Block);
+        assert_eq!(mode("/", &["pay.example", "old.example"]), Mode::Block);
+        assert_eq!(mode("http://old.example/", &["pay.example"]), Mode::Block);
+        assert_eq!(mode("http://old.example/", &["new.example"]), Mode::Monitoring);
+        assert_eq!(mode("/", &["old.example", "a", "b", "c", "pay.example"]), Mode::Monitoring);
     }
 
     #[test]

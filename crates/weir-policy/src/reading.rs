@@ -1,20 +1,22 @@
 //! One understanding of a request among those that servers may have, and what follows from several.
 //!
-//! Most requests have one. Where servers disagree about the path (see `weir_core::model::DecodedHead::other_paths`),
-//! whoever sends the request chooses the server's reading, so what weakens protection (mode `off` or `monitoring`,
-//! exceptions, bypasses, parsers switched off) must apply to every reading, and what strengthens it (block, deny, virtual
-//! patches, limits, masking) to any.
+//! Most requests have one. Where servers disagree about the path or the host (see
+//! `weir_core::model::DecodedHead::other_paths` and `other_hosts`), whoever sends the request chooses the server's reading,
+//! so what weakens protection (mode `off` or `monitoring`, exceptions, bypasses, parsers switched off) must apply to every
+//! reading, and what strengthens it (block, deny, virtual patches, limits, masking) to any.
 
 use super::routes::RouteEffect;
 use super::verdict::{Active, RequestContext};
 use smallvec::SmallVec;
 use weir_core::model::DecodedPath;
 
-/// A request under one reading of its path.
+/// A request under one reading of its host and its path.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Reading<'r, 'h, 'a> {
     /// The request.
     pub request: &'r RequestContext<'h, 'a>,
+    /// Its host.
+    pub host: &'h [u8],
     /// Its path.
     pub path: &'h DecodedPath<'a>,
     /// The application that it then belongs to.

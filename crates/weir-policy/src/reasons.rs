@@ -2,17 +2,11 @@
 //! was blocked, and an exception can name it as a stamp.
 
 use super::abuse::AbuseExcess;
+use super::finding_name;
 use super::graphql::GraphqlLimits;
 use super::list::ListHit;
 use std::sync::Arc;
 use weir_core::model::{Anomaly, AttackType, Confidence, Finding, GraphqlStats, PointPath, SkipReason};
-
-/// Begins the name of a finding for an anomaly: `anomaly.duplicate_host`.
-const ANOMALY: &str = "anomaly.";
-/// Begins the name of a finding for something over its limit: `limit.gql_depth`.
-const LIMIT: &str = "limit.";
-/// Name of the finding for a denylisted source.
-const DENYLIST: &str = "list.deny";
 
 fn finding(attack: AttackType, rule: String, point: PointPath, matched: String) -> Finding {
     Finding {
@@ -27,25 +21,15 @@ fn finding(attack: AttackType, rule: String, point: PointPath, matched: String) 
     }
 }
 
-/// Name of the finding for an anomaly.
-pub fn of_anomaly(code: &str) -> String {
-    format!("{ANOMALY}{code}")
-}
-
-/// Name of the finding for something over its limit.
-pub fn of_limit(attack: AttackType) -> String {
-    format!("{LIMIT}{}", attack.code())
-}
-
 /// An anomaly that counts as an attack.
 pub fn anomaly(anomaly: &Anomaly, attack: AttackType) -> Finding {
-    finding(attack, of_anomaly(anomaly.kind.code()), anomaly.point.clone(), anomaly.kind.about().to_owned())
+    finding(attack, finding_name::anomaly(anomaly.kind.code()), anomaly.point.clone(), anomaly.kind.about().to_owned())
 }
 
 /// An upload or a body that is too large.
 pub fn upload(point: PointPath, bytes: u64, most: u64, rule: u64) -> Finding {
     let attack = AttackType::FileUploadViolation;
-    finding(attack, of_limit(attack), point, format!("{bytes} bytes; {most} are allowed by rule {rule}"))
+    finding(attack, finding_name::limit(attack), point, format!("{bytes} bytes; {most} are allowed by rule {rule}"))
 }
 
 /// A GraphQL document that goes over one of its limits.
@@ -61,13 +45,13 @@ pub fn graphql(attack: AttackType, facts: &GraphqlStats, limits: &GraphqlLimits)
         AttackType::GqlIntrospection => format!("a query for the schema; rule {} forbids it", limits.rule),
         _ => format!("a debug switch; rule {} forbids it", limits.rule),
     };
-    finding(attack, of_limit(attack), facts.point.clone(), matched)
+    finding(attack, finding_name::limit(attack), facts.point.clone(), matched)
 }
 
 /// A part of the message that was not inspected.
 pub fn overlimit(point: PointPath, reason: SkipReason) -> Finding {
     let attack = AttackType::OverlimitRes;
-    finding(attack, of_limit(attack), point, format!("not inspected: {}", reason.code().replace('_', " ")))
+    finding(attack, finding_name::limit(attack), point, format!("not inspected: {}", reason.code().replace('_', " ")))
 }
 
 /// More than an abuse rule allows.
@@ -82,5 +66,5 @@ pub fn abuse(excess: &AbuseExcess) -> Finding {
 pub fn denylist(list: &ListHit) -> Finding {
     let why = list.reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
     let matched = format!("{} is on the denylist{why}", list.value);
-    finding(AttackType::BlockedSource, DENYLIST.into(), PointPath::default(), matched)
+    finding(AttackType::BlockedSource, finding_name::DENYLIST.into(), PointPath::default(), matched)
 }

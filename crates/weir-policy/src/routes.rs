@@ -66,10 +66,10 @@ struct HostIndex {
 }
 
 impl HostIndex {
-    /// Adds `node`; returns false if the host is already there.
+    /// Adds `node`; returns false if the host is already there. Like those of requests, a host has no trailing dot.
     fn add(&mut self, host: Option<&str>, node: usize) -> Result<bool, PatternError> {
         let Some(host) = host else { return Ok(self.any.replace(node).is_none()) };
-        let host = host.to_ascii_lowercase();
+        let host = host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase();
         if pattern::is_literal_glob(&host) {
             return Ok(self.exact.insert(host.into_bytes().into(), node).is_none());
         }
@@ -253,6 +253,12 @@ mod tests {
 
     fn application(routes: &Routes, host: &str, path: &str) -> i64 {
         routes.find(host.as_bytes(), path.as_bytes()).application.unwrap_or(-1)
+    }
+
+    #[test]
+    fn a_trailing_dot_of_a_host_makes_no_difference() {
+        let routes = compiled(vec![route("Shop.example.", "", 1), route("*.api.example.", "", 2)]).unwrap();
+        assert_eq!((application(&routes, "shop.example", "/"), application(&routes, "a.api.example", "/")), (1, 2));
     }
 
     #[test]

@@ -6,7 +6,8 @@ pub(super) use read::read;
 
 use super::abuse::{AbuseRule, KeyPart};
 use super::condition::Condition;
-use super::custom::{CUSTOM_PREFIX, CustomSignature};
+use super::custom::CustomSignature;
+use super::finding_name;
 use super::graphql::GraphqlLimits;
 use super::mode::{Mode, RuleMode};
 use super::profiles::Profile;
@@ -125,7 +126,7 @@ impl Rule {
             RuleKind::Exception(ExceptionKind::Regex(id), _) => renumber(id),
             RuleKind::Exception(ExceptionKind::Stamp(stamp), _) => {
                 let new = CustomSignature::rule_of(stamp).and_then(|id| moved.get(&id));
-                *stamp = new.map_or_else(|| stamp.clone(), |id| format!("{CUSTOM_PREFIX}{id}").into());
+                *stamp = new.map_or_else(|| stamp.clone(), |id| finding_name::custom(*id).into());
             }
             _ => {}
         }

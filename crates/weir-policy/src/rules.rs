@@ -125,8 +125,8 @@ impl Rules {
             let number = all.actions.len() as u32;
             let mut action = ActionRules { conditions, ..ActionRules::default() };
             rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs));
-            // Rules that count by the same values are counted together.
-            action.abuse.sort_by_key(|(_, rule)| rule.key_number());
+            // Rules that count by the same values are counted together, and those of one kind in one go.
+            action.abuse.sort_by_key(|(_, rule)| (rule.key_number(), rule.kind));
             all.actions.push(action);
         }
         let filed = all.actions.iter().enumerate().skip(1);

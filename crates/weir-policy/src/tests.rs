@@ -680,6 +680,7 @@ mod index {
                     let value: serde_json::Value = serde_saphyr::from_str(condition).unwrap();
                     condition::Condition::read(&value).unwrap().holds(&reading::Reading {
                         request,
+                        host: &request.facts.host,
                         path: &request.facts.path,
                         application: plan.application,
                     })

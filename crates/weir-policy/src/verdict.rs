@@ -90,6 +90,8 @@ pub struct Plan {
     pub(super) reply: usize,
     /// Matching conditional actions, from general to specific.
     pub(super) active: ActiveActions,
+    /// Conditional actions whose rules on behaviour apply, if these are others than those that match under any reading.
+    pub(super) counted: Option<Active>,
 }
 
 impl Plan {

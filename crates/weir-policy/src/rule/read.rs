@@ -47,8 +47,18 @@ pub(crate) fn read(
     let kind = kind(&mut fields, id, notices);
     debug_assert!(kind.is_some() || fields.mistakes() > before, "a rule is dropped without a report");
     fields.finish();
-    let (conditions, action) = conditions?;
-    Some(Rule { origin, id, expires, conditions, action, kind: kind? }).filter(|_| enabled)
+    let (mut conditions, mut action) = conditions?;
+    let kind = kind?;
+    if matches!(kind, RuleKind::Abuse(_)) {
+        for condition in &mut conditions {
+            if let Some(folded) = condition.in_any_spelling() {
+                *condition = folded;
+                // Rules of other types with this condition compare as it says.
+                action.push_str(" in any spelling");
+            }
+        }
+    }
+    Some(Rule { origin, id, expires, conditions, action, kind }).filter(|_| enabled)
 }
 
 /// Conditions, the cheap ones first, and their text.
