@@ -11,6 +11,7 @@
 //! is refused with 503 pauses for a while, as a connector does that asks another node meanwhile. Times are those that the
 //! client sees, its own work included: with thousands of connections, much of a time is spent in the client.
 
+#[allow(dead_code)]
 mod served;
 #[allow(dead_code)]
 mod sets;

@@ -5,6 +5,7 @@
 //! ```text
 //! cargo bench --bench service                 # five rounds, the servers in turn
 //! cargo bench --bench service -- 9 20000      # nine rounds of 20,000 calls
+//! cargo bench --bench service -- --rules 60 2000    # what sets of 50 rules on behaviour cost, in 60 short rounds
 //! ```
 //!
 //! Each server has core 0 for itself, the load comes from a thread on core 1 that never sleeps, over 32 kept connections;
@@ -12,6 +13,8 @@
 //! POST of 1 KB of JSON as `message/http`. On a machine that does other things too, quote the ratios and the CPU time a
 //! call, which is the server's own (user and system, from `/proc`), before calls a second.
 
+#[path = "../crates/weir-node/benches/rules/mod.rs"]
+mod rules;
 mod served;
 #[allow(dead_code)]
 mod sets;
@@ -20,6 +23,7 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode};
 use axum::routing::post;
+use rules::RULES;
 use served::{Server, calls_of, pin_load, weir};
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -36,6 +40,10 @@ const ROUNDS: usize = 5;
 const CALLS: usize = 20_000;
 /// Argument by which this program becomes the floor.
 const FLOOR: &str = "--floor";
+/// Argument by which sets of rules on behaviour are compared, and rounds and calls in each then.
+const COMPARE: &str = "--rules";
+const SHORT_ROUNDS: usize = 40;
+const SHORT_CALLS: usize = 2_000;
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
@@ -45,11 +53,14 @@ fn main() {
         return floor(address);
     }
     let number = |at: usize, otherwise| arguments.get(at).map_or(otherwise, |a: &String| a.parse().expect("a number"));
-    let (rounds, calls) = (number(0, ROUNDS), number(1, CALLS));
     let loads = calls_of(DISTINCT, BODY);
+    if arguments.first().is_some_and(|argument| argument == COMPARE) {
+        return compare(&loads, number(1, SHORT_ROUNDS), number(2, SHORT_CALLS));
+    }
+    let (rounds, calls) = (number(0, ROUNDS), number(1, CALLS));
     let me = std::env::current_exe().expect("the path of this program");
     let policy = std::env::temp_dir().join(format!("weir-bench-{}.yaml", std::process::id()));
-    std::fs::write(&policy, abuse_rules()).expect("a policy file");
+    std::fs::write(&policy, rules::document(RULES, rules::mixed)).expect("a policy file");
     let start = |name, more: &[&str]| (name, Server::start(name, |address| weir(address, more)));
     let bare = |address: &str| vec![me.display().to_string(), FLOOR.into(), address.into()];
     let servers = [
@@ -94,16 +105,47 @@ fn main() {
     }
 }
 
-/// A policy with 50 rules on behaviour, all of which count every call, by address, header or point.
-fn abuse_rules() -> String {
-    let rule = |id: usize| match id % 5 {
-        0 => format!("- {{id: {id}, type: rate_limit, threshold: 900000, window: {}}}\n", 60 + id),
-        1 => format!("- {{id: {id}, type: rate_limit, threshold: 900000, key: [client, host]}}\n"),
-        2 => format!("- {{id: {id}, type: brute, threshold: 900000, key: [client, 'header:user-agent']}}\n"),
-        3 => format!("- {{id: {id}, type: forced_browsing, threshold: 900000, window: {}}}\n", 60 + id),
-        _ => format!("- {{id: {id}, type: bola, threshold: 4000, distinct: 'path:0', key: [client, application]}}\n"),
+/// A node for each set of rules against one without, in turn and in short rounds: what else the machine does falls on both.
+fn compare(loads: &[Vec<u8>], rounds: usize, calls: usize) {
+    let route = |id: usize| rules::route(id, 1, sets::WORDS[id % sets::WORDS.len()]);
+    let documents = [
+        ("no rules", rules::document(0, rules::one_key)),
+        ("50 routes", rules::document(RULES, route)),
+        ("one key", rules::document(RULES, rules::one_key)),
+        ("ten keys", rules::document(RULES, rules::ten_keys)),
+        ("mixed", rules::document(RULES, rules::mixed)),
+    ];
+    let start = |(name, document): &(&'static str, String)| {
+        let file =
+            std::env::temp_dir().join(format!("weir-bench-{}-{}.yaml", std::process::id(), name.replace(' ', "-")));
+        std::fs::write(&file, document).expect("a policy file");
+        let server = Server::start(name, |address| weir(address, &[&format!("policy.file={}", file.display())]));
+        drop(std::fs::remove_file(&file));
+        (*name, server)
     };
-    format!("rules:\n{}", (1..=50).map(rule).collect::<String>())
+    let servers: Vec<(&str, Server)> = documents.iter().map(start).collect();
+    pin_load();
+    let mut times = vec![Vec::new(); servers.len()];
+    for round in 0..=rounds {
+        for ((name, server), times) in servers.iter().zip(&mut times) {
+            let before = server.cpu_ns();
+            measure(name, server, loads, calls);
+            let time = (server.cpu_ns() - before) as f64 / 1e3 / calls as f64;
+            // The first round warms the caches.
+            if round > 0 {
+                times.push(time);
+            }
+        }
+    }
+    println!("{rounds} rounds of {calls} calls, {} bytes a call: processor time of the server", loads[0].len());
+    println!("{:12} {:>9} {:>18} {:>10}", "rules", "us/call", "more than none", "quartiles");
+    for ((name, _), each) in servers.iter().zip(&times) {
+        let mut more: Vec<f64> = each.iter().zip(&times[0]).map(|(own, none)| 100.0 * (own / none - 1.0)).collect();
+        more.sort_by(f64::total_cmp);
+        let part = |share: usize| more[more.len() * share / 4];
+        let quartiles = format!("{:.1} {:.1}", part(1), part(3));
+        println!("{name:12} {:>9.1} {:>17.1}% {quartiles:>10}", median(each.iter().copied()), part(2));
+    }
 }
 
 /// The floor: route, headers and body read as the service reads them, a pass as the answer.

@@ -101,6 +101,7 @@ pub fn run(sources: Sources, role: Role) -> Result<Outcome, StartError> {
     let guard = StartError::system("log", logs::init(&settings::logs(&resolved)))?;
     log_diagnostics(&report, role);
     let runtime = StartError::system("runtime", runtime)?;
+    runtime.block_on(async { signals::survive_file_limit() })?;
     let signals = Signals::default();
     let abort = signals.abort().clone();
     let mut running: Pin<Box<dyn Future<Output = Result<bool, StartError>>>> = match role {

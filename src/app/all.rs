@@ -32,11 +32,13 @@ pub async fn run(sources: Sources, mut resolved: Resolved, signals: Signals) -> 
     let counted = (&counts, &metrics);
     let mut running = control_plane::start(&resolved, address, Some(token.clone()), counted, stop.clone()).await?;
     let port = control_plane::join(&resolved, &running, &counts, stop.clone()).await?;
+    let configured = Some(Box::new(resolved.clone()));
     let api = &mut resolved.api;
     (api.host, api.port, api.use_ssl) = (Some(Ipv4Addr::LOCALHOST.to_string()), port, false);
     api.token = Secret::parse(&token).ok();
     api.token_file = None;
     let beside = processing::Beside {
+        configured,
         counts,
         control_plane: Some(metrics),
         tls: running.tls.clone(),

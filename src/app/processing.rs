@@ -36,6 +36,8 @@ const FIRST_POLICY: Duration = Duration::from_secs(5);
 /// What else runs in the process.
 #[derive(Default)]
 pub struct Beside {
+    /// The configuration as it was read, where what runs differs from it.
+    pub configured: Option<Box<Resolved>>,
     /// Where its listeners count.
     pub counts: ServeMetrics,
     /// Where its control plane counts.
@@ -108,7 +110,7 @@ pub async fn run_with(
     let spans = spans.start(&probes.registry, &stop);
     let watched =
         reload::Watched { sources, service: Arc::clone(&service), composer: Arc::clone(&composer), tls: tls.clone() };
-    reload::start(watched, &resolved)?;
+    reload::start(watched, beside.configured.as_deref().unwrap_or(&resolved))?;
     if let Some(sync) = &sync {
         service.gaps().notify(sync.nudger());
         sync.start(Arc::clone(&composer), heartbeat(&composer, events.as_ref(), &service), stop.clone());

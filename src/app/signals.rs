@@ -6,6 +6,14 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use weir_runtime::telemetry::Health;
 
+/// The signal of a write beyond the limit on the size of files (`ulimit -f`), on Linux and macOS.
+const SIGXFSZ: i32 = 25;
+
+/// Lets writes beyond the limit on the size of files fail, as on a full disk: by default the system would end the process.
+pub fn survive_file_limit() -> Result<(), StartError> {
+    StartError::system("SIGXFSZ", signal(SignalKind::from_raw(SIGXFSZ))).map(drop)
+}
+
 /// Connects the signals of the process to the part that runs.
 #[derive(Default)]
 pub struct Signals {

@@ -358,6 +358,13 @@ fn trust_must_be_written_out() {
 }
 
 #[test]
+fn a_host_that_no_request_has_is_told() {
+    let text =
+        "route_config: {routes: [{host: shop.example}, {host: 'shop.example:8443'}, {host: m\u{fc}nchen.example}]}";
+    assert_eq!(warnings(text), ["route_config.routes[1].host", "route_config.routes[2].host"]);
+}
+
+#[test]
 fn proxies_before_the_console_are_trusted_by_name_only() {
     let own = |text: &str| ok(&format!("control_plane: {{{text}}}")).control_plane;
     let none = own("");

@@ -9,6 +9,9 @@
 //! too. What the rules cost is the difference to the set `no rules`. Requests come from 1,000 sources in turn, so that a
 //! counter is rarely in the first caches.
 
+mod rules;
+
+use rules::{RULES, mixed, one_key, ten_keys};
 use std::hint::black_box;
 use std::net::IpAddr;
 use weir_core::model::{DecodedHead, Message};
@@ -22,8 +25,6 @@ const SOURCES: usize = 1_000;
 const REQUESTS: usize = 20_000;
 /// Rounds; the best counts, for the machine may be busy.
 const ROUNDS: usize = 9;
-/// Rules of a set.
-const RULES: usize = 50;
 /// Argument with which a set runs once, for callgrind.
 const ONCE: &str = "--once";
 /// Argument with which the names of the sets are listed.
@@ -37,42 +38,8 @@ struct Set {
     responses: bool,
 }
 
-/// Keys of ten kinds, each with the address.
-const KEYS: [&str; 10] = [
-    "client",
-    "client, host",
-    "client, application",
-    "client, route",
-    "client, header:user-agent",
-    "client, cookie:sid",
-    "client, query:page",
-    "client, path:0",
-    "client, path:1",
-    "client, header:accept",
-];
-
-fn one_key(id: usize) -> String {
-    format!("{{id: {id}, type: rate_limit, threshold: 900000, window: {}}}", 60 + id % 5 * 60)
-}
-
-fn ten_keys(id: usize) -> String {
-    format!("{{id: {id}, type: rate_limit, threshold: 900000, window: {}, key: '{}'}}", 60 + id % 5 * 60, KEYS[id % 10])
-}
-
 fn routes(id: usize) -> String {
-    let action = format!("[{{type: equal, point: [path, 0], value: part-{id}}}]");
-    format!("{{id: {id}, type: rate_limit, threshold: 900000, action: {action}}}")
-}
-
-/// Those of the bench of the service.
-fn mixed(id: usize) -> String {
-    match id % 5 {
-        0 => format!("{{id: {id}, type: rate_limit, threshold: 900000, window: {}}}", 60 + id),
-        1 => format!("{{id: {id}, type: rate_limit, threshold: 900000, key: [client, host]}}"),
-        2 => format!("{{id: {id}, type: brute, threshold: 900000, key: [client, 'header:user-agent']}}"),
-        3 => format!("{{id: {id}, type: forced_browsing, threshold: 900000, window: {}}}", 60 + id),
-        _ => format!("{{id: {id}, type: bola, threshold: 4000, distinct: 'path:0', key: [client, application]}}"),
-    }
+    rules::route(id, 0, &format!("part-{id}"))
 }
 
 const SETS: [Set; 6] = [
@@ -85,8 +52,7 @@ const SETS: [Set; 6] = [
 ];
 
 fn policy(set: &Set) -> Policy {
-    let rules: Vec<String> = (1..=set.rules).map(set.rule).collect();
-    let doc = PolicyDoc::parse("bench.yaml", &format!("rules: [{}]", rules.join(", "))).expect("a document");
+    let doc = PolicyDoc::parse("bench.yaml", &rules::document(set.rules, set.rule)).expect("a document");
     Policy::compile(&Settings::default(), Some(&doc)).expect("a policy")
 }
 

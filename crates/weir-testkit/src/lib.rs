@@ -17,6 +17,7 @@
 pub mod control_plane;
 pub mod http;
 pub mod node;
+mod port;
 pub mod postgres;
 mod process;
 mod wait;
@@ -24,5 +25,6 @@ mod wait;
 pub use control_plane::{ControlPlane, Session};
 pub use http::Response;
 pub use node::Node;
+pub use port::free_port;
 pub use process::Program;
 pub use wait::{PATIENCE, eventually, skip, until};

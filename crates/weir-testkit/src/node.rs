@@ -87,9 +87,14 @@ impl Node {
         line.map_or(0.0, |value| value.parse().unwrap())
     }
 
+    /// The id of its process.
+    pub fn pid(&self) -> String {
+        self.process.0.id().to_string()
+    }
+
     /// Sends a signal, such as `TERM`.
     pub fn signal(&self, name: &str) {
-        let id = self.process.0.id().to_string();
+        let id = self.pid();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 

@@ -5,6 +5,36 @@ use crate::config::types::Setting as _;
 
 /// Keys that were changed and take effect only when the program is started anew.
 pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> {
+    // Every section, so that a new one is decided on: those without a name of their own below are put in use by a reload.
+    let Resolved {
+        connector: _,
+        http_inspector: _,
+        route_config: _,
+        proxy_headers: _,
+        input_filters: _,
+        acl: _,
+        rules: _,
+        policy_file: _,
+        geo: _,
+        block_reply: _,
+        limits: _,
+        anomalies: _,
+        overlimit: _,
+        load: _,
+        log: _,
+        metrics: _,
+        health_check: _,
+        data_dir: _,
+        api: _,
+        events: _,
+        abuse: _,
+        traces: _,
+        spoe: _,
+        crowdsec: _,
+        // Of a process that is no node, and reloads nothing.
+        aggregation: _,
+        control_plane: _,
+    } = after;
     let differs = |name, of: fn(&Resolved) -> String| (of(before) != of(after)).then_some(name);
     [
         differs("connector.address", |r| r.connector.address.show()),
@@ -34,9 +64,34 @@ pub fn restart_needed(before: &Resolved, after: &Resolved) -> Vec<&'static str> 
         differs("spoe", |r| format!("{:?}", r.spoe)),
         differs("crowdsec", |r| format!("{:?}", r.crowdsec)),
         differs("events", |r| format!("{:?}", r.events)),
+        differs("abuse", |r| format!("{:?}", r.abuse)),
         differs("control_plane", |r| format!("{:?}", r.control_plane)),
     ]
     .into_iter()
     .flatten()
     .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::load_text;
+
+    fn resolved(text: &str) -> Resolved {
+        let loaded = load_text("weir.yaml", text.into(), &[], &[]);
+        loaded.resolved.unwrap_or_else(|| panic!("{}", loaded.report.render()))
+    }
+
+    #[test]
+    fn what_takes_effect_at_a_start_alone_is_named() {
+        for (text, keys) in [
+            ("", &[][..]),
+            ("route_config: {wallarm_mode: monitoring}", &[]),
+            ("abuse: {memory: 64MiB}", &["abuse"]),
+            ("api: {host: cp.example}", &["api"]),
+            ("load: {queue: 7}", &["load"]),
+        ] {
+            assert_eq!(restart_needed(&resolved(""), &resolved(text)), keys, "{text}");
+        }
+    }
 }

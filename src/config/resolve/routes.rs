@@ -5,7 +5,7 @@ use crate::config::defaults;
 use crate::config::diagnostic::Severity;
 use crate::config::reader::Section;
 use crate::config::resolved::{BlockReply, InputFilter, InputFilters, ProxyRecord, Route, RouteConfig};
-use crate::config::types::{HeaderName, Mode, ModeOverride, Pattern, Setting};
+use crate::config::types::{Glob, HeaderName, Mode, ModeOverride, Pattern, Setting};
 use ipnet::IpNet;
 
 /// Reads `route_config`.
@@ -50,7 +50,7 @@ fn mode(s: &mut Section<'_>, carried_over: bool) -> Mode {
 fn routes(s: &mut Section<'_>) -> Vec<Route> {
     let meaning = "Settings for some hosts and paths. A key that is left out is inherited from the enclosing entry.";
     let list = s.records("routes", V4, "none", meaning, |s| Route {
-        host: s.optional("host", V4, "every host", "Host, with `*`, `?` and `[a-z]`."),
+        host: host(s),
         route: s.optional(
             "route",
             V4,
@@ -66,6 +66,14 @@ fn routes(s: &mut Section<'_>) -> Vec<Route> {
         routes: routes(s),
     });
     list.unwrap_or_default()
+}
+
+fn host(s: &mut Section<'_>) -> Option<Glob> {
+    let host: Option<Glob> = s.optional("host", V4, "every host", "Host without port, with `*`, `?` and `[a-z]`.");
+    if let Some((message, help)) = host.as_ref().and_then(Glob::fits_nothing) {
+        s.remark(Severity::Warning, "host", message, help);
+    }
+    host
 }
 
 fn tenant(s: &mut Section<'_>, unset: &str, meaning: &'static str) -> Option<String> {

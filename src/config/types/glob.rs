@@ -14,6 +14,21 @@ impl Glob {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Why the pattern fits no host as requests are compared: without port, and as browsers send names.
+    pub fn fits_nothing(&self) -> Option<(&'static str, &'static str)> {
+        // A colon within `[...]` is part of a class, or of an IPv6 address.
+        let bare = self.0.rsplit_once(']').map_or(self.0.as_str(), |(_, rest)| rest);
+        if bare.contains(':') {
+            return Some(("hosts are compared without their port: this pattern fits none", "leave the port out"));
+        }
+        if !self.0.is_ascii() {
+            let help =
+                "write the name as browsers send it, such as `xn--mnchen-3ya.example` for `m\u{fc}nchen.example`";
+            return Some(("browsers send no letters beyond ASCII in a host: this pattern fits none of theirs", help));
+        }
+        None
+    }
 }
 
 /// Where the class that begins at `p` ends. None if it is empty, reversed or open.
@@ -68,6 +83,22 @@ impl Setting for Glob {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn what_fits_no_host_is_told() {
+        for (pattern, fits) in [
+            ("shop.example", true),
+            ("*.example.", true),
+            ("[:a-z]hop.example", true),
+            ("[[]2001:db8::1]", true),
+            ("xn--mnchen-3ya.example", true),
+            ("shop.example:8443", false),
+            ("[[]::1]:443", false),
+            ("m\u{fc}nchen.example", false),
+        ] {
+            assert_eq!(Glob::parse(pattern).unwrap().fits_nothing().is_none(), fits, "{pattern}");
+        }
+    }
 
     #[test]
     fn what_is_no_host_pattern_is_refused() {

@@ -140,7 +140,7 @@ impl Setting for NodeMode {
     fn parse(text: &str) -> Result<Self, Bad> {
         match text {
             "connector-server" => Ok(Self::ConnectorServer),
-            "off" | "monitoring" | "safe_blocking" | "block" => {
+            "off" | "monitoring" | "safe_blocking" | "block" | "blocking" => {
                 let help = "set `route_config.wallarm_mode` or the variable WALLARM_MODE";
                 Err(Bad::with("the filtration mode is not set here", help))
             }

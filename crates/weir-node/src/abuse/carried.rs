@@ -11,6 +11,8 @@ const COUNTED: u8 = 1;
 const VALUE: u8 = 2;
 /// Success is no proof that its session belongs to the account.
 const PROVES_NOTHING: u8 = 4;
+/// The request holds several attempts; how many follows.
+const TIMES: u8 = 8;
 /// Fewest bytes of a rule: flags, id, key.
 const SMALLEST: usize = 1 + 1 + 16;
 /// Rules for which room is made at once.
@@ -25,6 +27,8 @@ pub(super) struct CarriedRule {
     pub key: u128,
     /// Hash of the value whose variety is counted; 0 for none.
     pub value: u64,
+    /// Attempts that the request holds; 0 for one.
+    pub times: u8,
     /// Whether the request was counted as an attempt already.
     pub counted: bool,
     /// Whether success is no proof that its session belongs to the account.
@@ -34,11 +38,16 @@ pub(super) struct CarriedRule {
 impl CarriedRule {
     fn bytes(&self) -> usize {
         let id = (64 - self.rule.leading_zeros() as usize).div_ceil(7).max(1);
-        1 + id + 16 + if self.value == 0 { 0 } else { 8 }
+        1 + id + 16 + if self.value == 0 { 0 } else { 8 } + usize::from(self.times > 1)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        let flags = [(self.counted, COUNTED), (self.value != 0, VALUE), (self.proves_nothing, PROVES_NOTHING)];
+        let flags = [
+            (self.counted, COUNTED),
+            (self.value != 0, VALUE),
+            (self.proves_nothing, PROVES_NOTHING),
+            (self.times > 1, TIMES),
+        ];
         out.push(flags.iter().filter(|(is_set, _)| *is_set).map(|(_, flag)| flag).sum());
         let mut id = self.rule;
         while id >= 0x80 {
@@ -49,6 +58,9 @@ impl CarriedRule {
         out.extend_from_slice(&self.key.to_be_bytes());
         if self.value != 0 {
             out.extend_from_slice(&self.value.to_be_bytes());
+        }
+        if self.times > 1 {
+            out.push(self.times);
         }
     }
 
@@ -64,9 +76,13 @@ impl CarriedRule {
             0 => (0, bytes),
             _ => bytes.split_first_chunk::<8>().map(|(value, bytes)| (u64::from_be_bytes(*value), bytes))?,
         };
+        let (times, bytes) = match flags & TIMES {
+            0 => (0, bytes),
+            _ => bytes.split_first().map(|(times, bytes)| (*times, bytes))?,
+        };
         let (key, counted, proves_nothing) =
             (u128::from_be_bytes(*key), flags & COUNTED != 0, flags & PROVES_NOTHING != 0);
-        Some((Self { rule, key, value, counted, proves_nothing }, bytes))
+        Some((Self { rule, key, value, times, counted, proves_nothing }, bytes))
     }
 }
 
@@ -170,11 +186,20 @@ mod tests {
     #[test]
     fn what_is_carried_arrives() {
         let mut carried = Carried { session: 1, credential: 2, source: 3, trail: 4, route: 5, ..Carried::default() };
-        let largest =
-            CarriedRule { rule: u64::MAX - 1, key: u128::MAX - 3, value: 5, counted: true, proves_nothing: true };
+        let largest = CarriedRule {
+            rule: u64::MAX - 1,
+            key: u128::MAX - 3,
+            value: 5,
+            times: 0,
+            counted: true,
+            proves_nothing: true,
+        };
         let count = (0..).take_while(|n| carried.add(CarriedRule { rule: largest.rule - n, ..largest })).count();
         assert_eq!(count, 22);
-        assert!(carried.add(CarriedRule { rule: 127, key: 9, ..CarriedRule::default() }), "a smaller one still fits");
+        assert!(
+            carried.add(CarriedRule { rule: 127, key: 9, times: 3, ..CarriedRule::default() }),
+            "a smaller one still fits"
+        );
         let bytes = carried.to_bytes();
         assert!(bytes.len() <= MAX_CARRIED);
         assert_eq!(Carried::from_bytes(&bytes), carried);

@@ -13,6 +13,9 @@ use std::sync::atomic::Ordering;
 use weir_abuse::{Details, Entry, Exceptions, Group, Key, Keys, Listed, Made, Observation, Peak};
 use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Mode, Reaction};
 
+/// Values of a rule that wait for the response: those of a repeated name.
+const MAX_LEFT: usize = 4;
+
 /// A limit that the request goes over.
 struct Excess<'p> {
     rule: &'p Arc<AbuseRule>,
@@ -36,6 +39,8 @@ pub(super) struct Counting<'p, 'h, 'a> {
     /// By the clock of the shared counters.
     now: u64,
     excesses: SmallVec<[Excess<'p>; 4]>,
+    /// Whether names are repeated, so that the request counts more than once for a rule.
+    repeats: bool,
 }
 
 impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
@@ -53,7 +58,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         let (legs, now) = (request.abuse.legs.load(), request.abuse.shared_time(request.view.now));
         let (peaks, excesses) = (SmallVec::new(), SmallVec::new());
         let (parts, has_histograms) = (Parts::new(request, rules), request.abuse.histograms.is_enabled());
-        Self { request, rules, parts, former, check, legs, peaks, has_histograms, now, excesses }
+        Self { request, rules, parts, former, check, legs, peaks, has_histograms, now, excesses, repeats: false }
     }
 
     /// Counts under all rules.
@@ -74,6 +79,44 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
 
     /// Counts under rules with the same key.
     fn group(&mut self, rules: &[&'p Arc<AbuseRule>], exceptions: Option<&Exceptions<'_>>) {
+        let kinds: SmallVec<[&[&'p Arc<AbuseRule>]; 4]> = rules.chunk_by(|a, b| a.kind == b.kind).collect();
+        let makes = kinds.iter().map(|same| self.prepare(same)).sum();
+        let former: SmallVec<[KeyList; 0]> = self.former.iter_mut().map(|parts| parts.subjects(rules[0])).collect();
+        let subjects = self.parts.subjects(rules[0]);
+        let is_clear = subjects.len() == 1 && !is_safe(self.request.view.message.method);
+        self.repeats |= subjects.len() > 1;
+        for (number, &subject) in subjects.iter().enumerate() {
+            let mut counters = self.request.abuse.table.group(subject, self.now, makes);
+            let mut spared: SmallVec<[&'p Arc<AbuseRule>; 0]> = SmallVec::new();
+            for &same in &kinds {
+                if exceptions.is_none() && same[0].kind == AbuseKind::RateLimit && self.request.view.first {
+                    self.rate_limits(same, subject, &mut counters);
+                    continue;
+                }
+                for rule in same {
+                    let key = Keys::counter(subject, rule.id);
+                    let before = former.iter().filter_map(|list| list.get(number)).copied();
+                    if exceptions.is_some_and(|all| self.is_excepted(all, rule.id, before.chain([subject]))) {
+                        continue;
+                    }
+                    if self.is_spared(rule, key) {
+                        spared.push(rule);
+                    } else {
+                        self.rule(rule, key, is_clear, &mut counters);
+                    }
+                }
+            }
+            drop(counters);
+            spared.into_iter().for_each(|rule| self.spare(rule, subject, is_clear));
+        }
+    }
+
+    /// Notes what rules of one kind want to know of the response, and reads what they need before anything is locked. Returns
+    /// how many counters they may make.
+    fn prepare(&mut self, rules: &[&'p Arc<AbuseRule>]) -> usize {
+        if rules[0].kind == AbuseKind::RateLimit {
+            return rules.len();
+        }
         let mut makes = 0;
         for rule in rules {
             if rule.kind.reads_responses() {
@@ -81,31 +124,37 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
                 self.check.wanted.1 |= rule.failure.body.is_some();
             }
             makes += usize::from(counts_requests(rule) || rule.kind == AbuseKind::Bola);
-            // Read before anything is locked.
-            if let Some(part) = &rule.distinct {
-                self.parts.distinct(part);
+            if rule.distinct.is_some() {
+                self.parts.distinct(rule);
             }
         }
-        let former: SmallVec<[KeyList; 0]> = self.former.iter_mut().map(|parts| parts.subjects(rules[0])).collect();
-        let subjects = self.parts.subjects(rules[0]);
-        let is_clear = subjects.len() == 1 && !is_safe(self.request.view.message.method);
-        for (number, &subject) in subjects.iter().enumerate() {
-            let mut counters = self.request.abuse.table.group(subject, self.now, makes);
-            let mut spared: SmallVec<[&'p Arc<AbuseRule>; 0]> = SmallVec::new();
-            for rule in rules {
-                let key = Keys::counter(subject, rule.id);
-                let before = former.iter().filter_map(|list| list.get(number)).copied();
-                if exceptions.is_some_and(|all| self.is_excepted(all, rule.id, before.chain([subject]))) {
-                    continue;
-                }
-                if self.is_spared(rule, key) {
-                    spared.push(rule);
-                } else {
-                    self.rule(rule, key, is_clear, &mut counters);
+        makes
+    }
+
+    /// Counts the request under rules that limit requests, all of which apply to it: the usual case, in one go.
+    fn rate_limits(&mut self, rules: &[&'p Arc<AbuseRule>], subject: u128, counters: &mut Group<'_>) {
+        let mut above: SmallVec<[(&'p Arc<AbuseRule>, u32); 2]> = SmallVec::new();
+        let (has_histograms, peaks, noted) = (self.has_histograms, &mut self.peaks, &mut self.check.noted);
+        let keys = rules.iter().map(|rule| (Keys::counter(subject, rule.id), spec(rule, 1)));
+        counters.add_to_each(set_of(rules), keys, |number, limit, seen| {
+            let rule: &'p Arc<AbuseRule> = rules[number];
+            if let Some(peak) = seen.peak.filter(|_| has_histograms) {
+                peaks.push((rule, peak));
+            }
+            if seen.count > limit / 2 {
+                *noted = true;
+                if seen.count > limit {
+                    above.push((rule, seen.count));
                 }
             }
-            drop(counters);
-            spared.into_iter().for_each(|rule| self.spare(rule, subject, is_clear));
+        });
+        for (rule, count) in above {
+            let key = Keys::counter(subject, rule.id);
+            self.exceed(rule, key, count, counters);
+            if self.blocks(rule) {
+                // What is blocked does not reach the upstream: it does not prolong the block.
+                counters.add(key, spec(rule, 1), -1);
+            }
         }
     }
 
@@ -136,7 +185,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         if is_above {
             self.exceed(rule, key, seen.count, &mut counters);
         }
-        let item = CarriedRule { rule: rule.id, key, value: 0, counted, proves_nothing: true };
+        let item = CarriedRule { rule: rule.id, key, counted, proves_nothing: true, ..CarriedRule::default() };
         let is_blocked = is_above && self.blocks(rule);
         if counted && (is_blocked || !self.carry(item)) {
             counters.add(key, spec(rule, 1), -1);
@@ -172,12 +221,17 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         if seen.count > limit {
             self.exceed(rule, key, seen.count, counters);
         }
-        if !rule.kind.reads_responses() && (!counted || seen.count <= limit) {
-            return;
+        if counted && seen.count > limit && self.blocks(rule) {
+            // What is blocked does not reach the upstream: it does not prolong the block.
+            counters.add(key, spec(rule, shares), -self.times(rule));
+        } else if rule.kind.reads_responses() {
+            self.leave(rule, (key, shares), counted, is_clear, counters);
         }
-        if rule.kind != AbuseKind::Bola && self.takes_back(rule, key, counted, seen.count > limit, is_clear) {
-            counters.add(key, spec(rule, shares), -1);
-        }
+    }
+
+    /// Attempts that the request holds.
+    fn times(&self, rule: &AbuseRule) -> i32 {
+        i32::from(self.parts.attempts(rule))
     }
 
     #[inline]
@@ -189,10 +243,10 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
 
     /// Counts the values of the request: each of those of a repeated name.
     fn values(&mut self, rule: &'p AbuseRule, key: u128, shares: u32, counters: &mut Group<'_>) -> Observation {
-        let part = rule.distinct.as_ref().filter(|_| self.request.view.first);
-        let Some((last, others)) = part.and_then(|part| self.parts.distinct(part).split_last()) else {
+        if !self.request.view.first {
             return counters.peek(key);
-        };
+        }
+        let Some((last, others)) = self.parts.distinct(rule).split_last() else { return counters.peek(key) };
         for value in others {
             let seen = counters.add_value(key, spec(rule, shares), value.hash, value.number);
             if let Some(peak) = seen.peak.filter(|_| self.has_histograms) {
@@ -210,30 +264,47 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         let route = (self.check.carried.route, view.route);
         let answered = !rule.kind.reads_responses() || self.request.abuse.asked(&self.legs, rule.id, route, view.now);
         let counted = view.first && answered && counts_requests(rule);
-        let seen = if counted { counters.add(key, spec(rule, shares), 1) } else { counters.peek(key) };
+        let seen = if counted { counters.add(key, spec(rule, shares), self.times(rule)) } else { counters.peek(key) };
         (seen, counted)
     }
 
-    /// Leaves what the rule must know of the request for its response. Returns whether the request, if it was counted, is not
-    /// to count.
+    /// Leaves what the rule must know of the request for its response. What does not fit is not counted, unless it is for names
+    /// that are repeated: then it stays counted, or nothing would be if only they are enough.
     #[inline]
-    fn takes_back(&mut self, rule: &'p AbuseRule, key: u128, counted: bool, is_above: bool, is_clear: bool) -> bool {
-        if counted && is_above && self.blocks(rule) {
-            // What is blocked does not reach the upstream: it does not prolong the block.
-            return true;
+    fn leave(
+        &mut self,
+        rule: &'p AbuseRule,
+        (key, shares): (u128, u32),
+        counted: bool,
+        is_clear: bool,
+        counters: &mut Group<'_>,
+    ) {
+        let times = self.parts.attempts(rule);
+        let item = CarriedRule { rule: rule.id, key, value: 0, times, counted, proves_nothing: !is_clear };
+        if rule.distinct.is_some() {
+            return self.leave_values(rule, (item, shares), counters);
         }
-        if !rule.kind.reads_responses() {
-            return false;
+        if !self.carry(item) && counted && !self.repeats {
+            counters.add(key, spec(rule, shares), -i32::from(times));
         }
-        let item = CarriedRule { rule: rule.id, key, value: 0, counted, proves_nothing: !is_clear };
-        let is_carried = match &rule.distinct {
-            None => self.carry(item),
-            Some(part) => {
-                let values = self.parts.distinct(part).clone();
-                values.iter().all(|value| self.carry(CarriedRule { value: value.hash, ..item }))
+    }
+
+    /// Leaves the values of a rule that counts those of failed attempts. There is one response to all attempts of a batch: what
+    /// is more than a repeated name gives counts at once.
+    fn leave_values(&mut self, rule: &'p AbuseRule, (item, shares): (CarriedRule, u32), counters: &mut Group<'_>) {
+        let values = self.parts.distinct(rule).clone();
+        let (left, more) = values.split_at(values.len().min(MAX_LEFT));
+        for value in left {
+            let is_carried = self.carry(CarriedRule { value: value.hash, times: 0, ..item });
+            if !is_carried && (self.repeats || values.len() > 1) && self.request.view.first {
+                counters.add_value(item.key, spec(rule, shares), value.hash, value.number);
             }
-        };
-        counted && !is_carried
+        }
+        if self.request.view.first {
+            for value in more {
+                counters.add_value(item.key, spec(rule, shares), value.hash, value.number);
+            }
+        }
     }
 
     /// Leaves a rule for the response. False if there is no room: its response will not tell whether the attempt failed, so it
@@ -299,6 +370,11 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
 /// Methods that only ask: whatever answers them is no login (RFC 9110 §9.2.1).
 pub(super) fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
+}
+
+/// Identifies rules that count the same requests, and how they count: those of another version of the policy may differ.
+fn set_of(rules: &[&Arc<AbuseRule>]) -> u64 {
+    rules.iter().fold(0, |set, rule| Keys::set_with(set, rule.counted()))
 }
 
 /// Whether a rule counts requests before they are answered.

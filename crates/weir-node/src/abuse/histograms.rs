@@ -31,7 +31,7 @@ struct Lane {
 
 impl Lane {
     /// The counts of a rule; none if there are too many rules.
-    #[inline]
+    #[inline(always)]
     fn counts(&mut self, rule: &AbuseRule) -> Option<&mut RuleCounts> {
         let likely = self.likely.get(rule.order() as usize).map_or(usize::MAX, |&place| place as usize);
         let is_known = self.rules.get(likely).is_some_and(|one| (one.rule, one.measure) == (rule.id, rule.measure));
@@ -127,10 +127,11 @@ impl Histograms {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn add(&self, counts: &mut RuleCounts, peak: Peak) {
-        let known = counts.minutes.iter().rposition(|(minute, _)| *minute == peak.minute);
-        let at = known.unwrap_or_else(|| self.begin(counts, peak.minute));
+        let latest = counts.minutes.len().wrapping_sub(1);
+        let is_latest = counts.minutes.get(latest).is_some_and(|(minute, _)| *minute == peak.minute);
+        let at = if is_latest { latest } else { self.begin(counts, peak.minute) };
         let buckets = &mut counts.minutes[at].1;
         if let Some(from) = peak.from.and_then(|from| buckets.get_mut(usize::from(from))) {
             *from = from.saturating_sub(1);
@@ -140,9 +141,12 @@ impl Histograms {
         }
     }
 
-    /// Begins a minute, and returns its place.
+    /// The place of a minute that is not the latest; it begins, where there is none.
     #[cold]
     fn begin(&self, counts: &mut RuleCounts, minute: u32) -> usize {
+        if let Some(known) = counts.minutes.iter().rposition(|(other, _)| *other == minute) {
+            return known;
+        }
         if counts.minutes.len() >= MAX_MINUTES {
             counts.minutes.remove(0);
             self.dropped.fetch_add(1, Ordering::Relaxed);

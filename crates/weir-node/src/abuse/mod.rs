@@ -11,6 +11,7 @@ mod keep; // entries across restarts
 mod legs; // whether responses come
 mod metrics;
 mod parts; // parts of the keys of one request
+mod points; // values at points of a message
 mod request; // the request leg
 mod response; // the response leg
 mod sessions; // sessions that the upstream issued or accepted
@@ -18,6 +19,7 @@ mod share; // counters and entries of all replicas
 mod share_script; // what the server does
 mod share_server; // where it is
 mod share_stream; // how much of an answer is read
+mod spelling; // accounts in one spelling
 #[cfg(test)]
 mod tests;
 mod trails; // the latest requests of sessions

@@ -1,18 +1,25 @@
 //! The parts of keys that the rules of one request count by: each is read and hashed once, however many rules name it.
 
+use super::points::{AtPoint, at_points};
 use super::request::{RequestView, Subject};
+use super::spelling::folded;
 use super::values::{self, PartValues};
 use super::{Abuse, counted_address};
 use smallvec::{SmallVec, smallvec};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use weir_abuse::Keys;
 use weir_core::model::Tag;
-use weir_policy::{AbuseRule, KeyPart, Plan};
+use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan};
 
 /// Subjects under which one request may count for one rule: repeated names give several. Where there are more, only the first
 /// and the last value of each part count, which are those that upstreams take.
 const MAX_SUBJECTS: usize = 16;
+/// Accounts of one request that count: the first ones and the last one.
+const MAX_ACCOUNTS: usize = 4;
+/// Different values of one point that are counted, where a rule counts these: a request may hold a batch.
+const MAX_DISTINCT: usize = 64;
 /// Begins the value of a point in a body that was not read to its end.
 const UNREAD: &[u8] = b"unread\0";
 /// Separates keys of values from those of sources.
@@ -32,6 +39,14 @@ pub(super) struct DistinctValue {
 /// The values of one part: several where a name is repeated, for only the upstream knows which of them it takes.
 pub(super) type DistinctValues = SmallVec<[DistinctValue; 1]>;
 
+/// The keys of the values of a part.
+#[derive(Clone, Debug, Default)]
+struct HashedPart {
+    keys: KeyList,
+    /// How often the value that is repeated most is there.
+    times: u8,
+}
+
 /// A request, and what it is counted with.
 #[derive(Clone, Copy)]
 pub(super) struct Counted<'p, 'h, 'a> {
@@ -49,10 +64,11 @@ pub(super) struct Parts<'p, 'h, 'a> {
     request: Counted<'p, 'h, 'a>,
     rules: &'p [&'p Arc<AbuseRule>],
     /// Keys of the values of each part, by its number in the policy, once they were asked for.
-    hashed: SmallVec<[Option<KeyList>; 16]>,
-    distinct: SmallVec<[(&'p KeyPart, DistinctValues); 2]>,
+    hashed: SmallVec<[Option<HashedPart>; 16]>,
+    /// The values of each part whose variety is counted, by its number in the policy, once they were asked for.
+    distinct: SmallVec<[Option<DistinctValues>; 2]>,
     /// Points of the message that rules name, and what is there, once one of them was asked for.
-    points: Option<Vec<(&'p KeyPart, PartValues<'p>)>>,
+    points: Option<Vec<(&'p KeyPart, AtPoint)>>,
     /// Whether a part of the body was not read.
     is_unread: bool,
 }
@@ -64,21 +80,32 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
 
     /// The subjects of the key of `rule`: none if the request lacks a part, several where a name is repeated.
     pub fn subjects(&mut self, rule: &'p AbuseRule) -> KeyList {
-        let mut single: SmallVec<[u128; 6]> = SmallVec::new();
+        let (mut subject, mut is_single) = (0, true);
         for (part, &number) in rule.key.iter().zip(rule.part_numbers()) {
-            if let [key] = self.hashed_part(part, number, rule.folds(part))[..] {
-                single.push(key);
+            match self.hashed_part(part, number, rule).keys[..] {
+                [key] => subject = Keys::with_part(subject, key),
+                _ => is_single = false,
             }
         }
-        if single.len() == rule.key.len() {
-            return smallvec![Keys::subject(single)];
+        if is_single {
+            return smallvec![subject];
         }
         self.combined(rule.part_numbers()).into_iter().map(Keys::subject).collect()
     }
 
+    /// How many attempts the request holds at most at one account, for a rule whose subjects were asked for: a batch of a GraphQL
+    /// API logs in many times.
+    pub fn attempts(&self, rule: &AbuseRule) -> u8 {
+        if rule.kind != AbuseKind::Brute {
+            return 1;
+        }
+        let parts = rule.part_numbers().iter().filter_map(|&number| self.hashed.get(number as usize)?.as_ref());
+        parts.map(|part| part.times).max().unwrap_or(1).max(1)
+    }
+
     /// Each combination of the values of these parts, which are hashed.
     fn combined(&self, parts: &[u32]) -> Vec<SmallVec<[u128; 6]>> {
-        let lists = || parts.iter().flat_map(|&number| &self.hashed[number as usize]);
+        let lists = || parts.iter().flat_map(|&number| &self.hashed[number as usize]).map(|part| &part.keys);
         let all: usize = lists().map(|list| list.len()).product();
         let mut combined: Vec<SmallVec<[u128; 6]>> = vec![SmallVec::new()];
         for list in lists() {
@@ -90,22 +117,42 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
         combined
     }
 
-    /// The values at `part` whose variety is counted.
-    pub fn distinct(&mut self, part: &'p KeyPart) -> &DistinctValues {
-        let known = self.distinct.iter().position(|(known, _)| *known == part);
-        let at = known.unwrap_or_else(|| {
-            let keys = self.request.keys;
+    /// The values whose variety `rule` counts; none if it counts requests.
+    #[inline]
+    pub fn distinct(&mut self, rule: &'p AbuseRule) -> &DistinctValues {
+        let number = rule.distinct_number() as usize;
+        if self.distinct.get(number).is_none_or(Option::is_none) {
+            let values = rule.distinct.as_ref().map(|part| self.varied(part)).unwrap_or_default();
+            while self.distinct.len() <= number {
+                self.distinct.push(None);
+            }
+            self.distinct[number] = Some(values);
+        }
+        self.distinct[number].get_or_insert_default()
+    }
+
+    /// The values at a part whose variety is counted.
+    fn varied(&mut self, part: &'p KeyPart) -> DistinctValues {
+        let keys = self.request.keys;
+        let hashed = |value: &[u8]| DistinctValue {
+            hash: keys.value(value),
+            number: std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
+        };
+        if !matches!(part, KeyPart::Point(_)) {
+            return self.values(part).iter().map(|value| hashed(value)).collect();
+        }
+        let mut values = DistinctValues::new();
+        for value in self.at_point(part).iter().map(|value| hashed(value)) {
+            if !values.iter().any(|known| known.hash == value.hash) {
+                values.truncate(MAX_DISTINCT - 1);
+                values.push(value);
+            }
+        }
+        if values.is_empty() && self.is_unread && is_in_body(part) {
             // What the node did not read may be another value in each request, or whoever makes bodies long enough could walk.
-            let unread = |value: &[u8]| value.starts_with(UNREAD) && is_in_body(part);
-            let hashed = |value: &Cow<'_, [u8]>| DistinctValue {
-                hash: if unread(value) { keys.value(uuid::Uuid::new_v4().as_bytes()) } else { keys.value(value) },
-                number: std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()),
-            };
-            let values = self.values(part).iter().map(hashed).collect();
-            self.distinct.push((part, values));
-            self.distinct.len() - 1
-        });
-        &self.distinct[at].1
+            values.push(hashed(uuid::Uuid::new_v4().as_bytes()));
+        }
+        values
     }
 
     /// The values of a part.
@@ -134,69 +181,106 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
             KeyPart::Query(name) => values::query(head, name),
             KeyPart::Claim(name) => values::claim(message, name),
             KeyPart::Segment(number) => values::segment(head, *number),
-            KeyPart::Point(_) => self.at_point(part),
+            KeyPart::Point(_) => {
+                let mut values = PartValues::new();
+                self.at_point(part).iter().for_each(|value| values::push(&mut values, value.clone()));
+                if values.is_empty() && self.is_unread && is_in_body(part) {
+                    values.push(self.unread().into());
+                }
+                values
+            }
         }
     }
 
     /// The values at a point: those of all points that rules name are read in one pass.
-    fn at_point(&mut self, part: &'p KeyPart) -> PartValues<'p> {
+    fn at_point(&mut self, part: &'p KeyPart) -> &[Cow<'static, [u8]>] {
         if self.points.is_none() {
-            let all = self.rules.iter().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
-            let mut parts: Vec<(&KeyPart, &_)> = Vec::new();
-            for part in all {
-                if let KeyPart::Point(point) = part
-                    && !parts.iter().any(|(known, _)| *known == part)
-                {
-                    parts.push((part, point));
-                }
+            self.read_points();
+        }
+        let mut points = self.points.iter().flatten();
+        points.find(|(known, _)| *known == part).map_or(&[], |(_, values)| values)
+    }
+
+    fn read_points(&mut self) {
+        let all = self.rules.iter().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
+        let mut parts: Vec<(&KeyPart, &_)> = Vec::new();
+        for part in all {
+            if let KeyPart::Point(point) = part
+                && !parts.iter().any(|(known, _)| *known == part)
+            {
+                parts.push((part, point));
             }
-            let points: Vec<_> = parts.iter().map(|(_, point)| *point).collect();
-            let (found, is_whole) = values::at_points(self.request.view.message, &points, &self.request.plan.limits);
-            self.points = Some(parts.into_iter().map(|(part, _)| part).zip(found).collect());
-            self.is_unread = !is_whole;
         }
-        let points = self.points.iter().flatten();
-        let found: PartValues<'p> =
-            points.filter(|(known, _)| *known == part).flat_map(|(_, values)| values.clone()).collect();
-        if found.is_empty() && self.is_unread && is_in_body(part) {
-            // It may be where the upstream looks and the node does not: such requests of a source count together, or whoever
-            // makes a body long enough would not be counted.
-            return smallvec![Cow::Owned([UNREAD, &counted_address(self.request.view.client)].concat())];
-        }
-        found
+        let points: Vec<_> = parts.iter().map(|(_, point)| *point).collect();
+        let (found, is_whole) = at_points(self.request.view.message, &points, &self.request.plan.limits);
+        self.points = Some(parts.into_iter().map(|(part, _)| part).zip(found).collect());
+        self.is_unread = !is_whole;
+    }
+
+    /// What stands for the value at a point that may be where the upstream looks and the node did not: such requests of a source
+    /// count together, or whoever makes a body long enough would not be counted.
+    fn unread(&self) -> Vec<u8> {
+        [UNREAD, &counted_address(self.request.view.client)].concat()
     }
 
     /// The keys of the values of a part.
     #[inline]
-    fn hashed_part(&mut self, part: &'p KeyPart, number: u32, folds: bool) -> &KeyList {
+    fn hashed_part(&mut self, part: &'p KeyPart, number: u32, rule: &AbuseRule) -> &HashedPart {
         let number = number as usize;
-        while self.hashed.len() <= number {
-            self.hashed.push(None);
-        }
-        if self.hashed[number].is_none() {
-            self.hashed[number] = Some(self.hash(part, folds));
+        if self.hashed.get(number).is_none_or(Option::is_none) {
+            let hashed = self.hash(part, rule.folds(part));
+            while self.hashed.len() <= number {
+                self.hashed.push(None);
+            }
+            self.hashed[number] = Some(hashed);
         }
         self.hashed[number].get_or_insert_default()
     }
 
-    fn hash(&mut self, part: &'p KeyPart, folds: bool) -> KeyList {
+    fn hash(&mut self, part: &'p KeyPart, folds: bool) -> HashedPart {
         let keys = self.request.keys;
         let key = |value: &[u8]| keys.key(VALUE, &[value]);
-        match part {
+        let list = match part {
             // The key of the source is one of the address already.
             KeyPart::Client => smallvec![self.request.subject.source],
+            KeyPart::Point(_) if folds => return self.hash_accounts(part),
             _ if folds => {
                 let mut list = KeyList::new();
                 for value in self.values(part) {
-                    let key = key(&values::folded(&value));
+                    let key = key(&folded(&value));
                     if !list.contains(&key) {
                         list.push(key);
                     }
                 }
                 list
             }
-            _ => self.values(part).iter().map(|value| key(value)).collect(),
+            _ => match &self.values(part)[..] {
+                [value] => smallvec![key(value)],
+                values => values.iter().map(|value| key(value)).collect(),
+            },
+        };
+        HashedPart { keys: list, times: 1 }
+    }
+
+    /// The keys of the accounts at a point. What was not read may be another account, whatever was found before.
+    fn hash_accounts(&mut self, part: &'p KeyPart) -> HashedPart {
+        let keys = self.request.keys;
+        let key = |value: &[u8]| keys.key(VALUE, &[value]);
+        let all: Vec<u128> = self.at_point(part).iter().map(|value| key(&folded(value))).collect();
+        let mut times: HashMap<u128, u8> = HashMap::new();
+        let mut list = KeyList::new();
+        for one in all {
+            let times = times.entry(one).or_default();
+            *times = times.saturating_add(1);
+            if !list.contains(&one) {
+                list.truncate(MAX_ACCOUNTS - 1);
+                list.push(one);
+            }
         }
+        if self.is_unread && is_in_body(part) {
+            list.push(key(&self.unread()));
+        }
+        HashedPart { keys: list, times: times.into_values().max().unwrap_or(1) }
     }
 }
 

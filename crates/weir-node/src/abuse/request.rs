@@ -109,7 +109,8 @@ impl Abuse {
         // The response may issue a session or name a consumer.
         check.wanted.0 = policy.session_key(plan, seconds).is_some() || subject.credential != 0;
         if !rules.is_empty() {
-            if !view.route.is_empty() && rules.iter().any(|rule| rule.kind.reads_responses()) {
+            let reads_responses = || rules.iter().any(|rule| rule.kind.reads_responses());
+            if !view.route.is_empty() && policy.abuse().reads_responses() && reads_responses() {
                 check.carried.route = keys.value(view.route.as_bytes()) as u32;
             }
             if !view.authenticated {
@@ -172,7 +173,7 @@ impl Abuse {
         let now = self.shared_time(view.now);
         let sessions = if established && !is_attempt(view, rules) {
             self.table.add_value(sessions_key(keys, source), SESSIONS, now, session, None).count
-        } else if rules.iter().any(|rule| rule.is_shared_by_sessions()) {
+        } else if policy.abuse().is_shared_by_sessions() && rules.iter().any(|rule| rule.is_shared_by_sessions()) {
             self.table.peek(sessions_key(keys, source), now).count
         } else {
             0

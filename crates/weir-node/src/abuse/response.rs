@@ -94,10 +94,11 @@ impl Abuse {
         counters: &mut Group<'_>,
     ) -> Observation {
         let then = || self.shared_time(view.requested);
+        let times = i32::from(item.times.max(1));
         match (rule.kind, rule.distinct.is_some()) {
             (AbuseKind::Brute, true) if failed => counters.add_value(item.key, spec, item.value, None),
-            (AbuseKind::Brute, false) if failed && !item.counted => counters.add_at(item.key, spec, then(), 1),
-            (AbuseKind::Brute, false) if !failed && item.counted => counters.add_at(item.key, spec, then(), -1),
+            (AbuseKind::Brute, false) if failed && !item.counted => counters.add_at(item.key, spec, then(), times),
+            (AbuseKind::Brute, false) if !failed && item.counted => counters.add_at(item.key, spec, then(), -times),
             (AbuseKind::ForcedBrowsing, _) if failed => counters.add(item.key, spec, 1),
             _ => Observation::default(),
         }

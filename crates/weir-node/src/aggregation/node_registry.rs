@@ -152,7 +152,7 @@ impl NodeRegistry {
         beat.policy_error = beat.policy_error.map(|text| short(&text));
         beat.gaps.truncate(MAX_GAPS);
         for gap in &mut beat.gaps {
-            gap.route = short(&gap.route);
+            (gap.route, gap.leg, gap.reason) = (short(&gap.route), short(&gap.leg), short(&gap.reason));
         }
         beat.behaviour.limit(short);
         let mut nodes = self.lock();
@@ -164,7 +164,7 @@ impl NodeRegistry {
         news
     }
 
-    /// Recent heartbeats of the nodes of `group`.
+    /// Recent heartbeats of the nodes of `group`, together small enough for one of the aggregation's own.
     pub fn heartbeats(&self, group: &str) -> Vec<(String, Heartbeat)> {
         let nodes = self.lock();
         let here = nodes.values().filter(|nodes| nodes.replica.group == group);
@@ -176,7 +176,27 @@ impl NodeRegistry {
             let age_ms = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
             recent.then(|| (nodes.replica.node_id.clone(), Heartbeat { age_ms, ..beat.clone() }))
         });
-        recent.collect()
+        let mut recent: Vec<(String, Heartbeat)> = recent.collect();
+        drop(nodes);
+        shorten(&mut recent);
+        recent
+    }
+}
+
+/// Bytes of the heartbeats of all nodes together: a control plane takes a mebibyte, in which that of the aggregation is, too.
+const MAX_BYTES: usize = 900 << 10;
+
+/// Leaves out the oldest gaps and rules without responses where all together are too large. During an incident every node may
+/// have the most of them, and a heartbeat that is refused would make all nodes look gone.
+fn shorten(beats: &mut [(String, Heartbeat)]) {
+    let each = MAX_BYTES / beats.len().max(1);
+    for (_, beat) in beats {
+        let bytes = |beat: &Heartbeat| serde_json::to_vec(beat).map_or(0, |json| json.len());
+        while bytes(beat) > each && !(beat.gaps.is_empty() && beat.behaviour.unanswered.is_empty()) {
+            beat.gaps.truncate(beat.gaps.len() / 2);
+            let unanswered = &mut beat.behaviour.unanswered;
+            unanswered.truncate(unanswered.len() / 2);
+        }
     }
 }
 
@@ -204,4 +224,59 @@ fn hash(secret: &str) -> Vec<u8> {
 
 fn short(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TEXT).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_protocol::code::NodeRole;
+    use weir_protocol::node_api::{CAPABILITIES, Gap};
+
+    fn gap(n: usize) -> Gap {
+        let long = "x".repeat(300);
+        Gap { route: format!("{n}{long}"), leg: long.clone(), reason: long, count: 1, last: 1_000 }
+    }
+
+    fn registry(directory: &std::path::Path, nodes: usize) -> (NodeRegistry, Vec<String>) {
+        let registry = NodeRegistry::open(directory.join("nodes.json")).unwrap();
+        let asked = Register {
+            identity: None,
+            group: "g".into(),
+            name: "weir-processing-7d9c8b6f5-abcde".into(),
+            role: NodeRole::Processing,
+            version: "1".into(),
+            capabilities: Vec::new(),
+        };
+        let ids = (0..nodes).map(|_| registry.register(&asked).unwrap().node_id).collect();
+        (registry, ids)
+    }
+
+    #[test]
+    fn heartbeats_of_many_nodes_in_an_incident_fit_into_one() {
+        let directory = tempfile::tempdir().unwrap();
+        let (registry, ids) = registry(directory.path(), 200);
+        let beat = Heartbeat {
+            capabilities: CAPABILITIES.iter().map(ToString::to_string).collect(),
+            gaps: (0..MAX_GAPS).map(gap).collect(),
+            ..Heartbeat::default()
+        };
+        for id in &ids {
+            registry.record_heartbeat(id, beat.clone());
+        }
+        let beats = registry.heartbeats("g");
+        assert_eq!(beats.len(), ids.len(), "no node is left out");
+        assert!(beats.iter().all(|(_, beat)| beat.gaps[0].route.starts_with("0x")), "the latest gaps stay");
+        assert!(serde_json::to_vec(&beats).unwrap().len() < 1 << 20);
+    }
+
+    #[test]
+    fn the_heartbeat_of_one_node_says_all_within_its_bounds() {
+        let directory = tempfile::tempdir().unwrap();
+        let (registry, ids) = registry(directory.path(), 1);
+        registry.record_heartbeat(&ids[0], Heartbeat { gaps: (0..60).map(gap).collect(), ..Heartbeat::default() });
+        let (_, beat) = registry.heartbeats("g").remove(0);
+        assert_eq!(beat.gaps.len(), MAX_GAPS);
+        let longest = beat.gaps.iter().flat_map(|gap| [&gap.route, &gap.leg, &gap.reason]).map(String::len).max();
+        assert_eq!(longest, Some(MAX_TEXT));
+    }
 }

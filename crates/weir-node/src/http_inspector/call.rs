@@ -10,6 +10,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 use weir_core::model::{AnomalyKind, BodyState, Scheme};
 
+/// What an id is made of, for errors.
+const ID: &str = "1 to 64 of A-Z a-z 0-9 _ -";
 /// Longest request id.
 const MAX_ID: usize = 64;
 /// Longest product token, service, route or application name.
@@ -17,6 +19,8 @@ const MAX_NAME: usize = 256;
 
 /// W3C trace context.
 pub const TRACEPARENT: &str = "traceparent";
+/// The id of a call, which its answer repeats.
+pub const CALL_ID: &str = "inspector-call-id";
 
 /// Which message of the exchange a call carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,7 +179,10 @@ impl CallHeaders {
         let format = format(direction, &fields)?;
         let request_id = fields.required(HeaderName::RequestId)?;
         if !is_id(request_id.as_bytes()) {
-            return Err(ApiError::BadHeader(HeaderName::RequestId.shown(), "1 to 64 of A-Z a-z 0-9 _ -"));
+            return Err(ApiError::BadHeader(HeaderName::RequestId.shown(), ID));
+        }
+        if fields.optional(HeaderName::CallId).is_some_and(|id| !is_id(id.as_bytes())) {
+            return Err(ApiError::BadHeader(HeaderName::CallId.shown(), ID));
         }
         let client = address(fields.required(HeaderName::Client)?).ok_or(not_an_address(HeaderName::Client))?;
         let connector = fields.required(HeaderName::Connector)?;
@@ -215,6 +222,13 @@ impl CallHeaders {
 
 fn not_an_address(name: HeaderName) -> ApiError {
     ApiError::BadHeader(name.shown(), "an IP address, with or without port")
+}
+
+/// The id that the sender of a call gave it, which the answer repeats: the sender sees by it that an answer belongs to the
+/// call, and not to another one that it sent on the same connection.
+pub fn call_id(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let mut given = headers.get_all(CALL_ID).iter();
+    given.next().filter(|id| given.next().is_none() && is_id(id.as_bytes()))
 }
 
 /// The headers of a call that are read, by the names that the API documents.
@@ -365,6 +379,19 @@ mod tests {
     }
 
     #[test]
+    fn the_id_of_a_call_is_returned_if_it_is_one() {
+        let id = |change: &[(&'static str, &str)]| call_id(&headers(change)).cloned();
+        assert_eq!(id(&[]), None);
+        assert_eq!(id(&[("inspector-call-id", "Ab-9_")]), Some(HeaderValue::from_static("Ab-9_")));
+        for bad in ["a b", "a\u{e9}", &"x".repeat(65)] {
+            assert_eq!(id(&[("inspector-call-id", bad)]), None);
+        }
+        let mut twice = headers(&[("inspector-call-id", "a")]);
+        twice.append("inspector-call-id", HeaderValue::from_static("a"));
+        assert_eq!(call_id(&twice), None);
+    }
+
+    #[test]
     fn clients_in_every_form() {
         for (text, want) in [
             ("203.0.113.9", "203.0.113.9"),
@@ -383,6 +410,8 @@ mod tests {
         let cases: &[(&'static str, &str)] = &[
             ("inspector-request-id", &long),
             ("inspector-request-id", "a b"),
+            ("inspector-call-id", &long),
+            ("inspector-call-id", "a b"),
             ("inspector-client", "unknown"),
             ("inspector-client", "1.2.3.4:99999"),
             ("inspector-client", "[1.2.3.4]"),

@@ -167,7 +167,7 @@ impl InspectionJob {
     /// The decoded head of a request, with the host that a trusted proxy forwards.
     fn facts<'m>(&self, message: &Message<'m>, client: &Client) -> Result<DecodedHead<'m>, ApiError> {
         let facts = client.facts(message);
-        if self.access.allows_host(&facts.host) { Ok(facts) } else { Err(ApiError::Host) }
+        if facts.hosts().all(|host| self.access.allows_host(host)) { Ok(facts) } else { Err(ApiError::Host) }
     }
 
     /// How much of the response is of use: what some signature reads, unless policy leaves the exchange out. A recorded

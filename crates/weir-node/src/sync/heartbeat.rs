@@ -1,5 +1,6 @@
 //! Heartbeats: report the status of the node every few seconds and when its policy changes.
 
+use super::call_error::CallError;
 use super::link::Link;
 use super::status::PolicyStatus;
 use std::sync::Arc;
@@ -54,7 +55,11 @@ pub(super) async fn run(
                 Duration::from_secs(beat.interval())
             }
             Err(error) => {
-                tracing::debug!(%error, "heartbeat");
+                match error {
+                    // The server is up, and the node will look gone there.
+                    CallError::Refused(..) => tracing::warn!(%error, "the heartbeat was refused"),
+                    _ => tracing::debug!(%error, "heartbeat"),
+                }
                 backoff.pause()
             }
         };

@@ -117,7 +117,8 @@ fn sessions_of_the_page_of_a_login_are_no_evidence_of_many_people() {
 #[test]
 fn one_account_in_many_spellings_is_one_account() {
     let node = answered(GUESS);
-    let spellings = ["jose", "JOSE", "jos%c3%a9", "%6aose", "jose%20", "%ef%bd%8aose", "jo%e2%80%8bse", "jose%cc%81"];
+    let spellings =
+        ["jose", "JOSE", "jos%c3%a9", "%6aose", "jose%20", "%ef%bd%8aose", "jo%e2%80%8bse", "jose%cc%81", "jose%01"];
     assert_eq!(passed(spellings.iter().map(|user| node.guess(&format!("user={user}"), "", WRONG))), 3);
     assert!(!node.guess("user=joseph", "", WRONG));
 }
@@ -243,4 +244,158 @@ fn very_long_values_cost_bounded_memory() {
         "what differs behind the first kilobyte does not count"
     );
     assert!(node.abuse.table().bytes() < 4_096);
+}
+
+#[test]
+fn another_case_of_a_path_leaves_no_limit() {
+    let rules = "{id: 1, type: rate_limit, threshold: 3, window: 60, \
+                  action: [{type: equal, point: [path, 0], value: Api}, {type: equal, point: [action_name], value: login}]}, \
+                 {id: 2, type: rate_limit, threshold: 3, window: 60, key: [client, 'path:0'], \
+                  action: [{type: equal, point: [method], value: PUT}]}";
+    let node = TestNode::new(Mode::SafeBlocking, rules);
+    let spellings = ["/Api/login", "/api/login", "/API/LOGIN", "/aPI/Login"];
+    let passed = |method: &str, client: &str| {
+        let ask = |path: &&&str| !blocked(&node.ask(client, &format!("{method} {path} HTTP/1.1\r\nHost: h\r\n\r\n")));
+        spellings.iter().filter(ask).count()
+    };
+    assert_eq!(passed("GET", "198.51.100.1"), 3);
+    assert_eq!(passed("PUT", "198.51.100.2"), 3, "as part of a key");
+    assert!(!blocked(&node.get("198.51.100.1", "/api/logins", "")), "another path");
+}
+
+#[test]
+fn the_mode_of_a_route_compares_case_beside_a_limit_with_the_same_conditions() {
+    let action = "action: [{type: equal, point: [path, 0], value: shop}]";
+    let rules = format!(
+        "{{id: 1, type: wallarm_mode, mode: 'off', {action}}}, {{id: 2, type: rate_limit, threshold: 1, window: 60, {action}}}"
+    );
+    let node = TestNode::new(Mode::SafeBlocking, &rules);
+    assert!((0..3).all(|_| !blocked(&node.get("198.51.100.1", "/shop/a", ""))), "in mode off nothing counts");
+    assert!(!blocked(&node.get("198.51.100.1", "/SHOP/a", "")));
+    assert!(blocked(&node.get("198.51.100.1", "/SHOP/a", "")), "another spelling is not off");
+}
+
+#[test]
+fn another_end_of_a_path_or_another_method_leaves_no_limit() {
+    let rules = "{id: 1, type: rate_limit, threshold: 3, window: 60, \
+                 action: [{type: equal, point: [path, 0], value: api}, {type: equal, point: [action_name], value: login}, \
+                 {type: equal, point: [method], value: POST}]}";
+    let node = TestNode::new(Mode::SafeBlocking, rules);
+    let passes = |method: &str, target: &str, header: &str| {
+        !blocked(&node.ask("198.51.100.1", &format!("{method} {target} HTTP/1.1\r\nHost: h\r\n{header}\r\n")))
+    };
+    let spellings = [
+        ("POST", "/api/login/", ""),
+        ("POST", "/api/login/;x", ""),
+        ("POST", "/api//login.php/", ""),
+        ("post", "/api/login", ""),
+        ("GET", "/api/login", "X-HTTP-Method-Override: POST\r\n"),
+        ("PUT", "/api/login", "x-http-method: post \r\n"),
+        ("GET", "/api/login?_method=post", ""),
+    ];
+    let other = [("GET", "/api/login", ""), ("POST", "/api/login/x", ""), ("POST", "/", ""), ("POST", "/api/", "")];
+    for (method, target, header) in other.into_iter().cycle().take(20) {
+        assert!(passes(method, target, header), "{method} {target} is another request");
+    }
+    for (number, (method, target, header)) in spellings.into_iter().enumerate() {
+        assert_eq!(passes(method, target, header), number < 3, "{method} {target} {header}");
+    }
+}
+
+#[test]
+fn a_slash_at_the_end_weakens_nothing() {
+    let rules = "{id: 1, type: wallarm_mode, mode: 'off', action: [{type: equal, point: [action_name], value: open}]}, \
+                 {id: 2, type: rate_limit, threshold: 1, window: 60}";
+    let node = TestNode::new(Mode::SafeBlocking, rules);
+    assert!((0..3).all(|_| !blocked(&node.get("198.51.100.1", "/open", ""))), "in mode off nothing counts");
+    assert!(!blocked(&node.get("198.51.100.1", "/open/", "")));
+    assert!(blocked(&node.get("198.51.100.1", "/open/", "")), "which is another path for the mode");
+}
+
+const BATCH: &str = "[[post], [json_doc], [array_all], [hash, user]]";
+
+impl TestNode {
+    /// A batch of logins at these accounts.
+    fn batch(&self, users: impl Iterator<Item = String>) -> Asked {
+        let items: Vec<String> = users.map(|user| format!("{{\"user\":\"{user}\",\"password\":\"x\"}}")).collect();
+        let head = "POST /login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json";
+        self.ask("198.51.100.7", &format!("{head}\r\n\r\n[{}]", items.join(",")))
+    }
+}
+
+#[test]
+fn many_guesses_in_one_request_count_as_many() {
+    let node = answered(&format!("{{id: 7, type: brute, threshold: 10, window: 60, key: [{BATCH}]}}"));
+    let same = |n: usize, user: &'static str| node.batch((0..n).map(move |_| user.to_owned()));
+    node.answer(&same(1, "other"), WRONG);
+    assert!(blocked(&same(11, "victim")), "more than are allowed");
+    // Of 4 that failed and 4 that did not, the former count.
+    node.answer(&same(4, "al"), WRONG);
+    node.answer(&same(4, "al"), RIGHT);
+    node.answer(&same(4, "AL"), RIGHT);
+    assert!(!blocked(&same(6, "al")));
+    assert!(blocked(&same(1, "al")));
+}
+
+#[test]
+fn many_accounts_in_one_request_are_as_many_values() {
+    let rule =
+        format!("{{id: 7, type: brute, threshold: 20, window: 60, key: [client], distinct: {BATCH}, reaction: block}}");
+    let node = answered(&rule);
+    let users = |from: usize, n: usize| (from..from + n).map(|n| format!("user-{n}"));
+    // One response to all: what is no more than a repeated name gives waits for it.
+    node.answer(&node.batch(users(0, 4)), RIGHT);
+    assert!(!blocked(&node.batch(users(0, 1))));
+    node.answer(&node.batch(users(0, 30)), WRONG);
+    assert!(blocked(&node.batch(users(0, 1))));
+    let walk =
+        format!("{{id: 8, type: bola, threshold: 20, window: 60, key: [client], distinct: {BATCH}, reaction: block}}");
+    let node = TestNode::new(Mode::SafeBlocking, &walk);
+    assert!(!blocked(&node.batch(users(0, 20))));
+    assert!(blocked(&node.batch(users(20, 1))));
+}
+
+#[test]
+fn an_account_in_front_of_what_is_not_read_hides_none() {
+    let node = answered(LOGIN);
+    node.answer(&node.login("198.51.100.1", "other", ""), WRONG);
+    let guess = |n: usize| {
+        let raw = format!(
+            "POST /login HTTP/1.1\r\nHost: h\r\nContent-Type: application/json\r\n\r\n{{\"user\":\"decoy-{n}\",\"pad\":\"xxx"
+        );
+        let message = Message { body_state: BodyState::Prefix, ..message::request(raw.as_bytes()) };
+        let asked = node.ask_message("198.51.100.8", &message);
+        if !blocked(&asked) {
+            node.answer(&asked, WRONG);
+        }
+        blocked(&asked)
+    };
+    assert_eq!(passed((0..30).map(guess)), 10);
+}
+
+#[test]
+fn repeated_names_leave_no_rule_without_room() {
+    let pairs: Vec<String> = (20..26)
+        .map(|id| format!("{{id: {id}, type: brute, threshold: 900, window: 60, key: ['query:a', 'query:b']}}"))
+        .collect();
+    let node = answered(&format!(
+        "{}, {{id: 70, type: brute, threshold: 3, window: 60, key: ['query:user', client]}}",
+        pairs.join(",")
+    ));
+    node.guess("a=1&b=1&user=other", "", WRONG);
+    let repeated = "a=1&a=2&a=3&a=4&b=1&b=2&b=3&b=4&user=victim";
+    assert_eq!(passed((0..20).map(|_| node.guess(repeated, "", WRONG))), 3);
+    assert!(node.abuse.not_carried() > 0, "there was no room for all");
+}
+
+#[test]
+fn a_token_behind_any_space_is_a_token() {
+    let rule = "{id: 9, type: rate_limit, threshold: 3, window: 60, key: ['jwt:sub']}";
+    let node = TestNode::new(Mode::Block, rule);
+    let ask = |scheme: &str| {
+        let raw = format!("GET / HTTP/1.1\r\nHost: h\r\nAuthorization: {scheme}e30.eyJzdWIiOiJ1In0.x\r\n\r\n");
+        !blocked(&node.ask("198.51.100.9", &raw))
+    };
+    let schemes = ["Bearer ", "bearer  ", "BEARER\t", " Bearer \t "];
+    assert_eq!(schemes.iter().filter(|scheme| ask(scheme)).count(), 3);
 }

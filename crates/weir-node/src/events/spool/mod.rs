@@ -24,7 +24,7 @@
 //! ```
 //! The checksum of a frame covers its first 16 bytes and its payload; inverted, it marks a withdrawn record. `END` is the
 //! last frame of a segment that was closed properly. The byte 0xF5 does not occur in UTF-8 text: after damage, it locates
-//! the next frame. A torn end (the process was killed, the machine lost power) is damage up to the end of the file, and
+//! the next frame. A segment whose file is removed or cut while it is read is given up, and what it held counted as lost. A torn end (the process was killed, the machine lost power) is damage up to the end of the file, and
 //! is skipped. `cursor` is `"weircur" 0x01 | segment u64 | offset u64 |
 //! records u64 | crc32 u32`, replaced as a whole.
 

@@ -7,6 +7,7 @@ use super::scan::{self, Scan, ScanItem};
 use super::shared::{LossReason, Shared};
 use std::fs::File;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 
 /// Records to deliver.
@@ -22,6 +23,16 @@ pub struct Chunk {
 pub struct Reader {
     pub(super) shared: Arc<Shared>,
     pub(super) open: Option<(u64, File)>,
+}
+
+/// Whether a file is shorter than it was: another program cut it.
+fn is_cut(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::UnexpectedEof
+}
+
+/// `error` with the file that cannot be read, which may be moved away to go on without it.
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }
 
 /// Remaining limits of a chunk.
@@ -59,17 +70,39 @@ impl Reader {
     fn read(&mut self, chunk: &mut Chunk, remaining: &mut Remaining) -> io::Result<bool> {
         let number = chunk.end.segment;
         let Some(segment) = self.shared.index().segments.get(&number).cloned() else { return Ok(false) };
+        let path = index::path(&self.shared.config.directory, number);
         if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
-            self.open = Some((number, File::open(index::path(&self.shared.config.directory, number))?));
+            match File::open(&path) {
+                Ok(file) => self.open = Some((number, file)),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    self.shared.give_up(number);
+                    return Ok(true);
+                }
+                Err(error) => return Err(naming(&path, &error)),
+            }
         }
         let Some((_, file)) = &self.open else { return Ok(false) };
         if chunk.end.offset == 0 {
             // The version was checked when the spool was opened.
-            chunk.end.offset = scan::start(file, number, segment.length)?.unwrap_or_default();
+            chunk.end.offset = match scan::start(file, number, segment.length) {
+                Ok(start) => start.unwrap_or_default(),
+                Err(error) if is_cut(&error) => 0,
+                Err(error) => return Err(naming(&path, &error)),
+            };
         }
         let mut payload = Vec::new();
         let mut scan = Scan::new(file, chunk.end.offset, segment.length, &mut payload);
-        while let Some(item) = scan.next()? {
+        loop {
+            let item = match scan.next() {
+                Ok(Some(item)) => item,
+                Ok(None) => break,
+                Err(error) if is_cut(&error) => {
+                    self.shared.damage(number, chunk.end.offset, segment.length, false);
+                    chunk.end.offset = segment.length;
+                    break;
+                }
+                Err(error) => return Err(naming(&path, &error)),
+            };
             match item {
                 ScanItem::Frame { kind: FrameKind::Record, state: FrameState::Live, time, from, to }
                     if !segment.void.contains(&from) =>

@@ -36,6 +36,8 @@ pub(super) enum LossReason {
     Rejected,
     /// A damaged range of a segment: at least one record.
     Damaged,
+    /// The file of their segment was removed.
+    Removed,
 }
 
 /// State shared by the spool, its threads and its reader.
@@ -76,9 +78,14 @@ impl Shared {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Publishes `records` more, up to `length`, to the reader.
-    pub fn publish(&self, number: u64, length: u64, records: u64, void: Vec<u64>) {
+    /// Publishes `records` more, up to `length`, to the reader. False if the segment was given up: they are lost.
+    pub fn publish(&self, number: u64, length: u64, records: u64, void: Vec<u64>) -> bool {
         let mut index = self.index();
+        if !index.segments.contains_key(&number) {
+            drop(index);
+            self.count(LossReason::Removed, records);
+            return false;
+        }
         if records > 0 && index.pending() == 0 {
             index.oldest = Some(now_millis());
         }
@@ -92,6 +99,20 @@ impl Shared {
         metrics.events_spooled.get_or_create(&self.label()).inc_by(records);
         self.measure();
         self.grown.notify_one();
+        true
+    }
+
+    /// Goes on without a segment whose file was removed, e.g. to make room on a full disk.
+    pub fn give_up(&self, number: u64) {
+        let mut index = self.index();
+        let delivered = if index.cursor.segment == number { index.cursor.records } else { 0 };
+        let Some(segment) = index.segments.remove(&number) else { return };
+        drop(index);
+        let lost = segment.records.saturating_sub(delivered);
+        self.count(LossReason::Removed, lost);
+        let (spool, path) = (self.config.name, index::path(&self.config.directory, number));
+        tracing::error!(spool, path = %path.display(), lost, "a segment of the spool is gone; its records are lost");
+        self.measure();
     }
 
     fn label(&self) -> metrics::Spool {
@@ -121,6 +142,7 @@ impl Shared {
         let reason = match loss {
             LossReason::Rejected => "rejected",
             LossReason::Damaged => "damaged",
+            LossReason::Removed => "removed",
         };
         self.count_lost(reason, count);
     }
@@ -158,7 +180,9 @@ impl Shared {
     pub fn delete(&self, segments: &[u64]) {
         for &number in segments {
             let path = index::path(&self.config.directory, number);
-            if let Err(error) = std::fs::remove_file(&path) {
+            if let Err(error) = std::fs::remove_file(&path)
+                && error.kind() != std::io::ErrorKind::NotFound
+            {
                 tracing::error!(%error, path = %path.display(), "a delivered segment could not be deleted");
             }
         }

@@ -181,7 +181,9 @@ impl Writer {
         let Some(active) = &mut self.active else { return };
         active.length = start + self.buffer.len() as u64;
         active.records += records;
-        self.shared.publish(number, active.length, records, void);
+        if !self.shared.publish(number, active.length, records, void) {
+            self.active = None;
+        }
         self.shared.syncer.dirty(number, file, false);
         let (durable, at_once): (Vec<_>, Vec<_>) = replies.into_iter().partition(|(durable, _)| *durable);
         at_once.into_iter().for_each(|(_, reply)| reply.send(Ok(())));

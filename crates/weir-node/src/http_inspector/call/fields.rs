@@ -20,6 +20,7 @@ macro_rules! headers {
 headers! {
     ContentType = "Content-Type";
     RequestId = "Inspector-Request-Id";
+    CallId = "Inspector-Call-Id";
     Client = "Inspector-Client";
     Peer = "Inspector-Peer";
     Connector = "Inspector-Connector";

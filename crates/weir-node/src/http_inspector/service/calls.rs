@@ -38,10 +38,15 @@ impl Service {
         }
         // Boxed, and rare branches in it once more: a call that is refused then does not move kilobytes that it never uses.
         let route = Box::pin(self.route(&head, &mut body, connection));
-        match self.in_time(route).await {
+        let mut response = match self.in_time(route).await {
             Ok(response) => response,
             Err(error) => self.reject(&error, &head, &mut body, connection).await,
+        };
+        // Elsewhere the headers are those of a client.
+        if let (REQUESTS | RESPONSES | COVERAGE, Some(id)) = (head.uri.path(), call::call_id(&head.headers)) {
+            response.headers_mut().insert(call::CALL_ID, id.clone());
         }
+        response
     }
 
     /// Awaits `work` for no longer than `connector.app_reply_timeout`.

@@ -5,6 +5,7 @@ mod stalls; // callers that wait for a disk or for a core
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -114,6 +115,57 @@ fn delivered_segments_are_deleted_and_make_room() {
     assert_eq!(drain(&mut reader, 7).len(), accepted);
     put(&spool, &["room again"]);
     assert_eq!(drain(&mut reader, 7), ["room again"]);
+}
+
+/// Records of about a segment each: `count` segments, the last of which is written to.
+fn segments_of_one_record(spool: &Spool, count: usize) -> Vec<String> {
+    let records: Vec<String> = (0..count).map(|n| format!("{n}:{}", "x".repeat(200_000))).collect();
+    records.iter().for_each(|record| put(spool, &[record]));
+    records
+}
+
+#[test]
+fn a_segment_that_is_removed_by_hand_delays_nothing_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open_at(dir.path());
+    let records = segments_of_one_record(&spool, 4);
+    let files = segments(dir.path());
+    assert_eq!(files.len(), 4);
+    for gone in [&files[1], &files[3]] {
+        std::fs::remove_file(gone).unwrap();
+    }
+    assert_eq!(drain(&mut reader, 9), [records[0].clone(), records[2].clone()]);
+    assert_eq!((spool.status().dropped, spool.status().records), (2, 0));
+    // What comes to a file without a name is lost, and counted; then a new one is begun.
+    put(&spool, &["lost"]);
+    put(&spool, &["kept"]);
+    assert_eq!(drain(&mut reader, 9), ["kept"]);
+    assert_eq!(spool.status().dropped, 3);
+}
+
+#[test]
+fn a_segment_that_is_cut_while_it_is_read_delays_nothing_and_is_counted() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open_at(dir.path());
+    let records = segments_of_one_record(&spool, 3);
+    let files = segments(dir.path());
+    for (file, length) in [(&files[0], 100_000), (&files[1], 3)] {
+        File::options().write(true).open(file).unwrap().set_len(length).unwrap();
+    }
+    assert_eq!(drain(&mut reader, 9), [records[2].clone()]);
+    assert_eq!(spool.status().dropped, 2);
+}
+
+#[test]
+fn a_segment_that_cannot_be_read_is_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let (spool, mut reader) = open_at(dir.path());
+    put(&spool, &["a"]);
+    let file = segments(dir.path()).remove(0);
+    std::fs::remove_file(&file).unwrap();
+    std::fs::create_dir(&file).unwrap();
+    let error = reader.next(1, 1).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("{}: ", file.display())), "{error}");
 }
 
 #[test]
