@@ -12,6 +12,7 @@ pub mod api;
 pub mod app;
 pub mod audit;
 pub mod auth;
+mod body;
 mod confirm;
 pub mod console;
 pub mod data_key;

@@ -109,11 +109,11 @@ impl App {
 
     /// Changes a user. Their sessions end where password, role or state changed; the caller's own stays.
     pub async fn change_user(&self, caller: &Caller, id: &str, change: UserChange) -> Result<User> {
-        let before = self.users.find(id).await?.ok_or(Error::NotFound("user"))?;
+        let known = self.users.find(id).await?.ok_or(Error::NotFound("user"))?;
         let password = change.password.is_some();
-        let ready = self.users.prepare_change(before.clone(), change).await?;
+        let ready = self.users.prepare_change(&known, change).await?;
         let mut change = self.audit.begin().await?;
-        let user = ready.update(change.on()).await?;
+        let (before, user) = ready.update(change.on()).await?;
         if password || before.role != user.role || before.enabled != user.enabled {
             let own = caller.session().filter(|session| session.user.id == id && user.enabled);
             self.sessions.end_all(change.on(), id, own.map(|session| session.hash.as_str())).await?;

@@ -4,6 +4,7 @@
 use super::app::App;
 use super::auth::token::Usage;
 use super::auth::{Caller, Credential, Permission};
+use super::body::BodyLimit;
 use super::confirm::{Confirm, Unconfirmed};
 use super::error::{Error, Result};
 use axum::Router;
@@ -146,7 +147,8 @@ impl Routes {
     }
 }
 
-async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
+async fn check(State(guard): State<Guard>, mut request: Request, next: Next) -> Response {
+    request.extensions_mut().insert(BodyLimit(guard.body_limit));
     let answer = async {
         match admit(&guard, request).await {
             Ok(request) => {

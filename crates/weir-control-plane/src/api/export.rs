@@ -177,6 +177,7 @@ pub fn answer(app: App, what: What, form: Form, filter: Filter) -> Response {
         };
         if let Err(error) = done {
             tracing::error!(%error, "an export broke off");
+            pieces.break_off().await;
         }
     });
     download(kind, name, body)

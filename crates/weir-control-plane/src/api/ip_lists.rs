@@ -1,14 +1,15 @@
 //! IP lists: search, add, remove, import and export.
 
-use super::json::{Json, JsonItems, Path, Query, bytes, changed, items, page};
+use super::json::{Json, JsonItems, Path, Query, changed, items, page};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::body::WholeBody;
 use crate::download::{CSV, download};
 use crate::error::{Error, Mistake, Result};
 use crate::policy::edit::{MAX_BULK, ip_range};
 use crate::policy::{IpEntry, NewIpEntry, is_for};
-use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -121,11 +122,11 @@ pub async fn import(
     State(app): State<App>,
     caller: Caller,
     Query(said): Query<Import>,
-    request: Request,
+    headers: HeaderMap,
+    WholeBody(body): WholeBody,
 ) -> Result<axum::Json<Value>> {
-    let kind = request.headers().get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
     let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let body = bytes(request, &()).await?;
     let new = match kind.as_str() {
         "text/csv" => of_csv(&body)?,
         "text/plain" => of_lines(&body, &said)?,

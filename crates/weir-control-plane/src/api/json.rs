@@ -1,8 +1,8 @@
 //! What comes in and goes out: JSON and queries read strictly, lists in pages.
 
+use crate::body::WholeBody;
 use crate::error::{Error, Result};
 use crate::policy::Change;
-use crate::routes::BODY_LIMIT;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header;
@@ -62,15 +62,7 @@ async fn json_bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes
     if kind.split(';').next().is_none_or(|kind| !kind.trim().eq_ignore_ascii_case("application/json")) {
         return Err(Error::invalid("", "expected a body of type application/json"));
     }
-    bytes(request, state).await
-}
-
-/// The whole body, within the route's limit.
-pub async fn bytes<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes> {
-    Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status().as_u16() {
-        413 => Error::TooLarge(BODY_LIMIT),
-        _ => Error::invalid("", "the body broke off"),
-    })
+    WholeBody::from_request(request, state).await.map(|body| body.0)
 }
 
 /// The query of a URL, without unknown parameters (by its type).

@@ -4,10 +4,11 @@ use super::json::{Json, Path, Query, all, changed};
 use super::stream;
 use crate::app::App;
 use crate::auth::Caller;
-use crate::error::{Error, Result};
+use crate::body::WholeBody;
+use crate::error::Result;
 use crate::packs::{Differences, Kind, Mirror, NewMirror};
-use axum::body::{Body, Bytes};
-use axum::extract::{FromRequest, FromRequestParts, Request, State};
+use axum::body::Body;
+use axum::extract::{FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -21,22 +22,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Kind {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
         let packs = parts.uri.path().contains("/rule-packs");
         Ok(if packs { Kind::RulePack } else { Kind::Database })
-    }
-}
-
-/// A body of bytes, within the route's limit.
-pub struct Content(Vec<u8>);
-
-impl<S: Send + Sync> FromRequest<S> for Content {
-    type Rejection = Error;
-
-    async fn from_request(request: Request, state: &S) -> Result<Self> {
-        let most = if request.uri().path().contains("/rule-packs") { Kind::RulePack } else { Kind::Database }.most();
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => Error::TooLarge(most),
-            _ => Error::invalid("", "the body broke off"),
-        })?;
-        Ok(Content(bytes.into()))
     }
 }
 
@@ -62,9 +47,9 @@ pub async fn upload(
     kind: Kind,
     Path(name): Path<String>,
     Query(how): Query<Upload>,
-    Content(content): Content,
+    WholeBody(content): WholeBody,
 ) -> Result<Response> {
-    let (stored, serial) = app.upload_pack(&caller, kind, &name, content, &how.note, how.activate).await?;
+    let (stored, serial) = app.upload_pack(&caller, kind, &name, content.into(), &how.note, how.activate).await?;
     Ok((StatusCode::CREATED, axum::Json(json!({"item": stored, "serial": serial}))).into_response())
 }
 

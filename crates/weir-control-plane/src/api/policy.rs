@@ -1,13 +1,14 @@
 //! General settings, versions, keys.
 
-use super::json::{Json, Path, Query, all, bytes, changed};
+use super::json::{Json, Path, Query, all, changed};
 use crate::app::App;
 use crate::auth::Caller;
+use crate::body::WholeBody;
 use crate::download::download;
 use crate::error::{Error, Result};
 use crate::policy::as_code::{Document, Plan};
 use crate::policy::{Differences, Scope, diff};
-use axum::extract::{Request, State};
+use axum::extract::{FromRequest, Request, State};
 use axum::http::header;
 use axum::response::Response;
 use serde::Deserialize;
@@ -62,7 +63,7 @@ async fn document(request: Request) -> Result<Document> {
     if !["application/yaml", "application/json"].contains(&kind.as_str()) {
         return Err(Error::invalid("", "expected a body of type application/yaml or application/json"));
     }
-    Document::parse(&bytes(request, &()).await?)
+    Document::parse(&WholeBody::from_request(request, &()).await?.0)
 }
 
 /// `POST /api/v1/policy/diff`: what `apply` would change.

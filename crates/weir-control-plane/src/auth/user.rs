@@ -95,6 +95,12 @@ fn read(row: &AnyRow) -> Result<User> {
     })
 }
 
+/// One by id, as a connection sees it.
+async fn find_on(on: &mut AnyConnection, id: &str) -> Result<Option<User>> {
+    let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
+    sqlx::query(sql).bind(id).fetch_optional(on).await?.as_ref().map(read).transpose()
+}
+
 impl Users {
     /// Users in `pool`.
     pub fn new(pool: Pool, passwords: Passwords, clock: Clock) -> Self {
@@ -109,8 +115,7 @@ impl Users {
 
     /// One by id.
     pub async fn find(&self, id: &str) -> Result<Option<User>> {
-        let sql = sqlx::AssertSqlSafe(format!("{COLUMNS} WHERE id = $1"));
-        sqlx::query(sql).bind(id).fetch_optional(self.pool.read()).await?.as_ref().map(read).transpose()
+        find_on(&mut *self.pool.read().acquire().await?, id).await
     }
 
     /// One by the subject that the identity provider gives.
@@ -193,12 +198,12 @@ impl Users {
         Ok(ReadyUser { user, hash, subject: new.subject })
     }
 
-    /// Checks a change of `user` and hashes the password, before anything is written.
-    pub async fn prepare_change(&self, user: User, change: UserChange) -> Result<ReadyChange> {
-        let name = change.name.unwrap_or_else(|| user.name.clone());
-        let (role, enabled) = (change.role.unwrap_or(user.role), change.enabled.unwrap_or(user.enabled));
-        check_name(&name)?;
-        let hash = match change.password {
+    /// Checks a change of `user` and hashes the password, before anything is written. Only what `change` names is written: hashing
+    /// takes its time, and another change of the user that comes meanwhile must not be undone.
+    pub async fn prepare_change(&self, user: &User, change: UserChange) -> Result<ReadyChange> {
+        let UserChange { name, role, enabled, password } = change;
+        name.as_deref().map_or(Ok(()), check_name)?;
+        let hash = match password {
             Some(_) if user.external => {
                 return Err(Error::invalid("password", "this user logs in by the identity provider"));
             }
@@ -208,8 +213,8 @@ impl Users {
             }
             None => None,
         };
-        let updated_at = self.clock.millis();
-        Ok(ReadyChange { user: User { name: name.trim().to_owned(), role, enabled, updated_at, ..user }, hash })
+        let name = name.map(|name| name.trim().to_owned());
+        Ok(ReadyChange { id: user.id.clone(), name, role, enabled, hash, at: self.clock.millis() })
     }
 
     /// Removes a user on a connection. The last enabled administrator stays.
@@ -250,25 +255,32 @@ impl ReadyUser {
 
 /// A change of a user, checked.
 pub struct ReadyChange {
-    user: User,
+    id: String,
+    name: Option<String>,
+    role: Option<Role>,
+    enabled: Option<bool>,
     hash: Option<String>,
+    at: i64,
 }
 
 impl ReadyChange {
-    /// Makes the change on a connection; answers the user as changed.
-    pub async fn update(self, on: &mut AnyConnection) -> Result<User> {
-        let Self { user, hash } = self;
-        let guard = if user.role == Role::Administrator && user.enabled { "" } else { LAST_ADMINISTRATOR };
+    /// Makes the change on a connection; answers the user before and after it.
+    pub async fn update(self, on: &mut AnyConnection) -> Result<(User, User)> {
+        let Self { id, name, role, enabled, hash, at } = self;
+        let before = find_on(on, &id).await?.ok_or(Error::NotFound("user"))?;
+        let keeps = role.is_none_or(|role| role == Role::Administrator) && enabled != Some(false);
+        let guard = if keeps { "" } else { LAST_ADMINISTRATOR };
         let sql = format!(
-            "UPDATE users SET name = $2, role = $3, enabled = $4, password = COALESCE($5, password), updated_at = $6 \
-             WHERE id = $1{guard}"
+            "UPDATE users SET name = COALESCE($2, name), role = COALESCE($3, role), enabled = COALESCE($4, enabled), \
+             password = COALESCE($5, password), updated_at = $6 WHERE id = $1{guard}"
         );
-        let update = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&user.id).bind(&user.name).bind(user.role.code());
-        let update = update.bind(i64::from(user.enabled)).bind(hash).bind(user.updated_at);
-        if update.execute(on).await?.rows_affected() == 0 {
+        let update = sqlx::query(sqlx::AssertSqlSafe(sql)).bind(&id).bind(name).bind(role.map(Role::code));
+        let update = update.bind(enabled.map(i64::from)).bind(hash).bind(at);
+        if update.execute(&mut *on).await?.rows_affected() == 0 {
             return Err(last_administrator());
         }
-        Ok(user)
+        let after = find_on(on, &id).await?.ok_or(Error::NotFound("user"))?;
+        Ok((before, after))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Fields of forms and parameters of addresses: names and values in order; a name may be repeated.
 
+use crate::body::BodyLimit;
 use crate::error::{Error, Result};
 use axum::extract::{FromRequest, Request};
 use axum::http::header;
@@ -80,9 +81,10 @@ impl<S: Send + Sync> FromRequest<S> for FormFields {
         if kind.starts_with("application/json") {
             return Err(Error::invalid("", "expected form data, not JSON"));
         }
+        let most = BodyLimit::of(&request);
         let form = axum::extract::Form::<Vec<(String, String)>>::from_request(request, state).await;
         let form = form.map_err(|error| match error.status().as_u16() {
-            413 => Error::TooLarge(crate::routes::BODY_LIMIT),
+            413 => Error::TooLarge(most),
             _ => Error::invalid("", error.body_text()),
         })?;
         Self::checked(form.0)

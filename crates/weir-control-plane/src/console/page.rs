@@ -159,6 +159,7 @@ pub async fn errors(request: Request, next: Next) -> Response {
     let accept = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let browser = accept.contains("text/html") && !request.uri().path().starts_with("/api/");
     let theme = theme(request.headers());
+    let reads = request.method().is_safe();
     let login = request.uri().path().starts_with("/login");
     let mut response = next.run(request).await;
     let refused = response.extensions_mut().remove::<RefusedForm>();
@@ -175,7 +176,7 @@ pub async fn errors(request: Request, next: Next) -> Response {
         Err(_) => serde_json::Value::Null,
     };
     let detail = Text::new(&sentence(problem["detail"].as_str().unwrap_or_default()));
-    let page = ErrorPage { status: parts.status.as_u16(), title: title(parts.status), detail, login };
+    let page = ErrorPage { status: parts.status.as_u16(), title: title(parts.status, reads), detail, login };
     let mut shown = html_with(parts.status, &page).unwrap_or_else(IntoResponse::into_response);
     if let Some(wait) = parts.headers.get(header::RETRY_AFTER) {
         shown.headers_mut().insert(header::RETRY_AFTER, wait.clone());
@@ -214,11 +215,14 @@ fn sentence(text: &str) -> String {
     chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
 
-fn title(status: StatusCode) -> &'static str {
+/// The title of a page that says what went wrong; `reads` where nothing was to be changed.
+fn title(status: StatusCode, reads: bool) -> &'static str {
     match status {
         StatusCode::NOT_FOUND => "Page not found",
         StatusCode::FORBIDDEN => "Access denied",
         StatusCode::UNAUTHORIZED => "Log in to continue",
+        StatusCode::CONFLICT if reads => "Not possible here",
+        StatusCode::UNPROCESSABLE_ENTITY if reads => "This address is not understood",
         StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => "The change was not saved",
         StatusCode::TOO_MANY_REQUESTS => "Too many attempts",
         StatusCode::PAYLOAD_TOO_LARGE => "Request too large",

@@ -200,6 +200,12 @@ pub fn field(at: &str) -> &str {
     }
 }
 
+/// Whether a form can show the rule: it has no fields for limits and reactions that are written as those of a mitigation control
+/// (`threshold: {count, period}`, `reaction: {block_by_ip}`), and would lose them.
+pub fn can_show(rule: &Map<String, Value>) -> bool {
+    !["threshold", "reaction"].iter().any(|name| rule.get(*name).is_some_and(Value::is_object))
+}
+
 /// 00:00 UTC of a day, in seconds since 1970.
 fn seconds(text: &str) -> Option<i64> {
     let day: Date = text.parse().ok()?;
@@ -267,6 +273,17 @@ mod tests {
     fn sent_back(shown: RuleDraft, changes: &[(&str, &str)]) -> RuleDraft {
         let given = changes.iter().fold(shown.given, |given, (name, value)| given.with(name, value));
         RuleDraft { given, rows: shown.rows }
+    }
+
+    #[test]
+    fn a_form_shows_no_mitigation_control() {
+        for (rule, shown) in [
+            (json!({"type": "enum", "threshold": {"count": 5, "period": 60}}), false),
+            (json!({"type": "brute", "reaction": {"block_by_ip": 900}}), false),
+            (json!({"type": "brute", "threshold": 5, "reaction": "report", "failure": {"status": 401}}), true),
+        ] {
+            assert_eq!(can_show(rule.as_object().unwrap()), shown, "{rule}");
+        }
     }
 
     #[test]

@@ -316,6 +316,8 @@ const ALIASES: &[(&str, &str)] = &[
     ("bola_counter", "bola"),
     ("brute_counter", "brute"),
     ("dirbust_counter", "forced_browsing"),
+    ("enum", "bola"),
+    ("rate_limit_enum", "rate_limit"),
 ];
 
 /// The type called `code`, or of which it is another name.

@@ -2,9 +2,9 @@
 
 use super::identity::{Authenticated, json};
 use crate::app::App;
+use crate::body::WholeBody;
 use crate::error::Result;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use weir_protocol::node_api::{AbuseNews, AbuseReport};
 
@@ -12,7 +12,7 @@ use weir_protocol::node_api::{AbuseNews, AbuseReport};
 pub async fn exchange(
     State(app): State<App>,
     Authenticated(node): Authenticated,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Json<AbuseNews>> {
     let report: AbuseReport = json(&body)?;
     app.exchange_abuse(&node.group, report.changes, report.after).await.map(Json)

@@ -2,9 +2,9 @@
 
 use super::identity::{Authenticated, json};
 use crate::app::App;
+use crate::body::WholeBody;
 use crate::error::{Error, Result};
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, header};
 use std::time::Instant;
@@ -17,7 +17,7 @@ pub async fn events(
     State(app): State<App>,
     Authenticated(node): Authenticated,
     headers: HeaderMap,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Json<Ack>> {
     let gzip = headers.get(header::CONTENT_ENCODING).is_some_and(|coding| coding.as_bytes() == b"gzip");
     let read = tokio::task::spawn_blocking(move || read(&body, gzip)).await.map_err(Error::internal)?;
@@ -75,7 +75,11 @@ fn read(body: &[u8], gzip: bool) -> Result<Batch<Record>> {
 }
 
 /// `POST /node/v1/statistics`
-pub async fn statistics(State(app): State<App>, Authenticated(node): Authenticated, body: Bytes) -> Result<StatusCode> {
+pub async fn statistics(
+    State(app): State<App>,
+    Authenticated(node): Authenticated,
+    WholeBody(body): WholeBody,
+) -> Result<StatusCode> {
     let mut counts: Statistics = json(&body)?;
     if node.role != NodeRole::Aggregation || counts.node.is_empty() {
         counts.node = node.id;

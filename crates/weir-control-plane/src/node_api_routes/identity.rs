@@ -3,11 +3,11 @@
 use crate::app::App;
 use crate::audit::Record;
 use crate::auth::token::Usage;
+use crate::body::WholeBody;
 use crate::error::{Error, Result};
 use crate::nodes::Node;
 use crate::routes::bearer;
 use axum::Json;
-use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -49,7 +49,7 @@ pub async fn register(
     State(app): State<App>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<Json<Registered>> {
     let token = app.tokens.verify(credential(&headers)?, Usage::NodeDeployment).await?;
     let token = token.ok_or(Error::Unauthenticated)?;
@@ -73,7 +73,7 @@ pub async fn heartbeat(
     ConnectInfo(peer): ConnectInfo<Peer>,
     Authenticated(node): Authenticated,
     headers: HeaderMap,
-    body: Bytes,
+    WholeBody(body): WholeBody,
 ) -> Result<StatusCode> {
     let beat: Heartbeat = json(&body)?;
     let token = headers.get(REGISTRATION_TOKEN).and_then(|token| token.to_str().ok());

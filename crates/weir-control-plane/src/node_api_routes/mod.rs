@@ -7,12 +7,13 @@ mod identity;
 mod policy;
 
 use super::app::App;
-use axum::Router;
+use super::body::BodyLimit;
 use axum::extract::DefaultBodyLimit;
 use axum::routing::{get, post};
+use axum::{Extension, Router};
 use weir_protocol::node_api;
 
-/// Largest body of a call but for events, in bytes: a heartbeat for a thousand replicas.
+/// Largest body of other calls, in bytes: a heartbeat for a thousand replicas.
 const BODY_LIMIT: usize = 1 << 20;
 
 /// The routes.
@@ -21,12 +22,17 @@ pub fn router(app: App) -> Router {
         .route(node_api::REGISTER, post(identity::register))
         .route(node_api::HEARTBEAT, post(identity::heartbeat))
         .route(node_api::STATISTICS, post(events::statistics))
-        .route(node_api::ABUSE, post(abuse::exchange))
         .route(node_api::POLICY, get(policy::poll))
-        .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(blobs::blob))
-        .layer(DefaultBodyLimit::max(BODY_LIMIT));
-    let events = Router::new()
-        .route(node_api::EVENTS, post(events::events))
-        .layer(DefaultBodyLimit::max(node_api::MAX_BATCH_BYTES));
-    small.merge(events).with_state(app)
+        .route(&format!("{}/{{sha256}}", node_api::BLOBS), get(blobs::blob));
+    let events = Router::new().route(node_api::EVENTS, post(events::events));
+    let abuse = Router::new().route(node_api::ABUSE, post(abuse::exchange));
+    limited(small, BODY_LIMIT)
+        .merge(limited(events, node_api::MAX_BATCH_BYTES))
+        .merge(limited(abuse, node_api::MAX_ABUSE_BYTES))
+        .with_state(app)
+}
+
+/// `routes` with bodies of up to `most` bytes.
+fn limited(routes: Router<App>, most: usize) -> Router<App> {
+    routes.layer(DefaultBodyLimit::max(most)).layer(Extension(BodyLimit(most)))
 }

@@ -11,9 +11,9 @@ use serde::Serialize;
 use std::net::IpAddr;
 
 /// Newest hits whose requests are looked at for paths and user agents.
-const SAMPLE: usize = 100;
+const SAMPLE: usize = 50;
 /// Newest hits from which attack types and targets are counted: no count by hour knows these of a source.
-const COUNTED: u64 = 500;
+const COUNTED: u64 = 200;
 /// Longest user agent or path in a report, in characters.
 const MAX_SHOWN: usize = 200;
 
@@ -42,7 +42,7 @@ pub struct SourceReport {
     pub attack_types: Vec<Count>,
     /// Hosts with most hits, of the newest hits that were counted.
     pub targets: Vec<Count>,
-    /// Newest hits from which attack types and hosts were counted, at most 500.
+    /// Newest hits from which attack types and hosts were counted, at most 200.
     pub counted: u64,
     /// Whether there are older hits in the period that were not counted so.
     pub cut: bool,

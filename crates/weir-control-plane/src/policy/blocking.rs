@@ -21,10 +21,13 @@ use weir_protocol::hit::Hit;
 
 /// Most hits judged again.
 const MAX_HITS: usize = 10_000;
-/// Hits read at once.
-const PORTION: usize = 100;
+/// Hits read at once: as many as come in [`PORTION_TIME`], within these bounds.
+const SMALLEST_PORTION: usize = 25;
+const LARGEST_PORTION: usize = 200;
+/// How long a portion is waited for, about: the time of a report ends between two of them.
+const PORTION_TIME: Duration = Duration::from_millis(50);
 /// How long a report may take unless asked otherwise: a page is there within a second.
-pub const SHORT: Duration = Duration::from_millis(600);
+pub const SHORT: Duration = Duration::from_millis(400);
 /// How long hits are judged again at least, however long it took to find them.
 const LEAST: Duration = Duration::from_millis(150);
 /// Longest time for it.
@@ -189,15 +192,19 @@ impl Trial {
         until: Instant,
     ) -> Result<BlockingReport> {
         let until = until.max(Instant::now() + LEAST);
-        'all: for portion in in_turns(groups).chunks(PORTION) {
-            if Instant::now() > until {
-                self.unfinished = true;
-                break;
-            }
-            for replay in runtime.block_on(app.store.replays(portion))? {
+        let ids = in_turns(groups);
+        let (mut rest, mut size) = (&ids[..], SMALLEST_PORTION);
+        while !rest.is_empty() && !self.unfinished {
+            let (portion, later) = rest.split_at(size.min(rest.len()));
+            rest = later;
+            let begun = Instant::now();
+            let replays = runtime.block_on(app.store.replays(portion))?;
+            size = if begun.elapsed() < PORTION_TIME { size * 2 } else { size / 2 };
+            size = size.clamp(SMALLEST_PORTION, LARGEST_PORTION);
+            for replay in replays {
                 if Instant::now() > until {
                     self.unfinished = true;
-                    break 'all;
+                    break;
                 }
                 self.look(app, &replay)?;
             }

@@ -12,6 +12,7 @@ use std::sync::LazyLock;
 use weir_core::detect;
 use weir_core::model::{AnomalyKind, AttackType};
 use weir_core::ruleset::{builtin, similar_name};
+use weir_policy::finding_name::{self, FindingKind};
 use weir_policy::{Policy, PolicyDoc, PolicyError, Settings};
 use weir_protocol::node_api::MAX_POLICY_BYTES;
 
@@ -71,8 +72,6 @@ pub fn check(state: &PolicyState) -> Result<Vec<Mistake>> {
     if wrong.is_empty() { Ok(notices) } else { Err(Error::Invalid(wrong)) }
 }
 
-/// Name of the finding for a denylisted source.
-pub const DENYLIST: &str = "list.deny";
 /// Why an exception for it does nothing.
 const DENYLISTED: &str = "no effect: exceptions do not let a denylisted source pass; remove the entry of the denylist, or put the \
                           source on the allowlist";
@@ -81,8 +80,8 @@ const DENYLISTED: &str = "no effect: exceptions do not let a denylisted source p
 static KNOWN_NAMES: LazyLock<BTreeSet<String>> = LazyLock::new(|| {
     let signatures = builtin::ids().iter().cloned();
     let detectors = detect::TABLE.iter().map(|detector| detector.name.to_owned());
-    let anomalies = AnomalyKind::ALL.iter().map(|kind| format!("anomaly.{}", kind.code()));
-    let limits = AttackType::ALL.iter().map(|attack| format!("limit.{}", attack.code()));
+    let anomalies = AnomalyKind::ALL.iter().map(|kind| finding_name::anomaly(kind.code()));
+    let limits = AttackType::ALL.iter().map(|attack| finding_name::limit(*attack));
     signatures.chain(detectors).chain(anomalies).chain(limits).collect()
 });
 
@@ -105,17 +104,17 @@ fn without_effect(state: &PolicyState, entry: &RuleEntry) -> Option<Mistake> {
 }
 
 fn unknown_stamp(state: &PolicyState, stamp: &str) -> Option<String> {
-    if stamp == DENYLIST {
-        return Some(DENYLISTED.into());
-    }
-    let rule = |prefix: &str| stamp.strip_prefix(prefix).map(|id| id.parse::<u64>().ok());
-    if let Some(id) = rule("custom.") {
-        let known = id.is_some_and(|id| is_custom(state, id));
-        return (!known).then(|| format!("no effect: no custom signature is called `{stamp}`"));
-    }
-    if let Some(id) = rule("abuse.") {
-        let known = id.is_some_and(|id| state.rules.iter().any(|rule| rule.id == id));
-        return (!known).then(|| format!("no effect: no rule on behaviour is called `{stamp}`"));
+    match FindingKind::of(stamp) {
+        FindingKind::Denylist => return Some(DENYLISTED.into()),
+        FindingKind::Custom(id) => {
+            let known = id.is_some_and(|id| is_custom(state, id));
+            return (!known).then(|| format!("no effect: no custom signature is called `{stamp}`"));
+        }
+        FindingKind::Behaviour(id) => {
+            let known = id.is_some_and(|id| state.rules.iter().any(|rule| rule.id == id));
+            return (!known).then(|| format!("no effect: no rule on behaviour is called `{stamp}`"));
+        }
+        FindingKind::Signature | FindingKind::Anomaly(_) | FindingKind::Limit(_) => {}
     }
     if KNOWN_NAMES.contains(stamp) {
         return None;

@@ -233,16 +233,15 @@ impl App {
 
     /// Puts an earlier version of the policy in force again.
     pub async fn rollback(&self, caller: &Caller, serial: u64) -> Result<Change<()>> {
-        let head = self.policy.head();
         let (_, old) = self.policy.version(serial).await?;
-        let same = old.rule_packs == head.state.rule_packs && old.databases == head.state.databases;
-        if !same && !caller.may(Permission::Settings) {
-            // Packs are the administrators' alone, whatever way leads there.
-            let why = "this version has other rule packs or databases; an administrator can put it back";
-            return Err(Error::Forbidden(why));
-        }
-        let (object, before) = (format!("policy/{serial}"), head.version.serial);
+        let (object, before) = (format!("policy/{serial}"), self.policy.head().version.serial);
         self.publish(caller, &format!("back to version {serial}"), |state| {
+            let same = old.rule_packs == state.rule_packs && old.databases == state.databases;
+            if !same && !caller.may(Permission::Settings) {
+                // Packs are the administrators' alone, whatever way leads there.
+                let why = "this version has other rule packs or databases; an administrator can put it back";
+                return Err(Error::Forbidden(why));
+            }
             // Ids go on rising: hits name those that were given since.
             let (rule, entry) = (state.next_rule.max(old.next_rule), state.next_entry.max(old.next_entry));
             *state = PolicyState { next_rule: rule, next_entry: entry, ..old.clone() };

@@ -1,18 +1,20 @@
 //! Why a hit is one: the decoding steps from the message to the matched fragment, found by inspecting the stored request
 //! again, and what the rule means.
 
-use super::check::DENYLIST;
 use super::replay::{Judge, Judged};
 use super::state::DEFAULT_GROUP;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::Replay;
 use serde::Serialize;
+use std::sync::Arc;
 use weir_core::detect;
 use weir_core::engine::Scratch;
 use weir_core::model::bytes::printable;
 use weir_core::model::{AnomalyKind, AttackType, DecodeStep, PointPath};
 use weir_core::ruleset::Ruleset;
+use weir_core::ruleset::format::SignatureDoc;
+use weir_policy::FindingKind;
 use weir_policy::anomalies::attack_of;
 use weir_protocol::hit::HitFinding;
 
@@ -121,6 +123,20 @@ impl App {
     }
 }
 
+impl App {
+    /// The signatures that nodes use: those that ship with them and those of rule packs, but not those of rules.
+    pub async fn signature_docs(&self) -> Result<Vec<Arc<SignatureDoc>>> {
+        let (app, files, now) = (self.clone(), self.rule_files().await?, self.clock.seconds());
+        self.replays
+            .run(move || {
+                let judge = Judge::new(&app.policy.head().state, DEFAULT_GROUP, now, &files, &app.replays)?;
+                let docs = judge.ruleset().signatures.iter().map(|signature| Arc::clone(&signature.doc));
+                Ok(docs.filter(|doc| !matches!(FindingKind::of(&doc.id), FindingKind::Custom(_))).collect())
+            })
+            .await
+    }
+}
+
 fn explanation(replay: &Replay, judged: &Judged, ruleset: &Ruleset) -> Explanation {
     let request = shown(&replay.raw);
     let mut marks = Vec::new();
@@ -197,15 +213,21 @@ fn of_code(name: &str) -> Option<RuleDoc> {
         let samples = [detector.samples.positive, detector.samples.negative];
         return Some(rule_doc(detector.attack, detector.about, samples));
     }
-    if let Some(code) = name.strip_prefix("anomaly.") {
-        let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code)?;
-        return Some(rule_doc(attack_of(*kind), kind.about(), [&[], &[]]));
-    }
-    if name == DENYLIST {
-        return Some(rule_doc(AttackType::BlockedSource, "The source of the request is on the denylist.", [&[], &[]]));
-    }
-    let attack = AttackType::from_code(name.strip_prefix("limit.")?)?;
-    Some(rule_doc(attack, &format!("{}: over its limit.", attack.name()), [&[], &[]]))
+    let (attack, about) = match FindingKind::of(name) {
+        FindingKind::Anomaly(code) => {
+            let kind = AnomalyKind::ALL.iter().find(|kind| kind.code() == code)?;
+            (attack_of(*kind), kind.about().to_owned())
+        }
+        FindingKind::Limit(code) => {
+            let attack = AttackType::from_code(code)?;
+            (attack, format!("{}: over its limit.", attack.name()))
+        }
+        FindingKind::Denylist => {
+            (AttackType::BlockedSource, "The source of the request is on the denylist.".to_owned())
+        }
+        FindingKind::Signature | FindingKind::Custom(_) | FindingKind::Behaviour(_) => return None,
+    };
+    Some(rule_doc(attack, &about, [&[], &[]]))
 }
 
 /// The request as text: line ends kept, other control characters and bytes that are no text escaped.
@@ -227,6 +249,7 @@ mod tests {
     use super::of_code;
     use weir_core::detect;
     use weir_core::model::{AnomalyKind, AttackType};
+    use weir_policy::finding_name;
 
     #[test]
     fn detectors_anomalies_and_limits_are_explained_too() {
@@ -235,7 +258,7 @@ mod tests {
             assert_eq!((doc.about.as_str(), doc.attack), (detector.about, detector.attack));
         }
         for kind in AnomalyKind::ALL {
-            assert_eq!(of_code(&format!("anomaly.{}", kind.code())).unwrap().about, kind.about());
+            assert_eq!(of_code(&finding_name::anomaly(kind.code())).unwrap().about, kind.about());
         }
         assert_eq!(of_code("limit.gql_depth").unwrap().attack, AttackType::GqlDepth);
         assert!(of_code("limit.nothing").is_none() && of_code("sqli.no-such-detector").is_none());

@@ -26,7 +26,7 @@ const MAX_PAIRS: usize = 8_000;
 
 /// Newest hits of an attack that are looked at to count those from many addresses: no index finds them, and each may lie on
 /// a page of its own.
-const NEWEST: u64 = 200;
+const NEWEST: u64 = 100;
 
 /// Newest hits of single addresses in an attack that are counted.
 const COUNTED: u64 = 1_000;
@@ -196,19 +196,12 @@ async fn list(
     let mut found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     if !filter.ips.any.is_empty() {
         let many = hits_from(partition, filter).await? > FEW;
-        let part = found.len().div_ceil(3).max(1);
-        let mut parts = found.chunks_mut(part).map(|part| Box::pin(narrow_each(partition, filter, part, many)));
-        // Each attack is a question of its own to the engine, which answers three at once.
-        tokio::try_join!(maybe(parts.next()), maybe(parts.next()), maybe(parts.next()))?;
+        // Each attack is a question of its own to the engine, which answers two at once.
+        let half = found.len() / 2;
+        let (newer, older) = found.split_at_mut(half);
+        tokio::try_join!(narrow_each(partition, filter, newer, many), narrow_each(partition, filter, older, many))?;
     }
     Ok((found, since))
-}
-
-async fn maybe(work: Option<impl Future<Output = Result<(), StoreError>>>) -> Result<(), StoreError> {
-    match work {
-        Some(work) => work.await,
-        None => Ok(()),
-    }
 }
 
 /// Leaves of each attack what came from the addresses asked for.
@@ -312,15 +305,21 @@ async fn conditions(
         sql.push(" AND a.id IN (SELECT b.id FROM hit_groups g");
         sql.push(" JOIN attacks b ON b.grp = g.grp AND b.first_hit <= g.hit AND b.last_hit >= g.hit");
         sql.push(if clause::asks_of_rare(filter) { " JOIN hits h ON h.id = g.hit WHERE " } else { " WHERE " });
-    } else {
-        sql.push(" AND EXISTS (SELECT 1 FROM hit_groups g");
-        sql.push(if clause::asks_of_rare(filter) { " JOIN hits h ON h.id = g.hit" } else { "" });
-        sql.push(" WHERE g.grp = a.grp AND g.hit >= a.first_hit AND g.hit <= a.last_hit AND ");
+        clause::hits(sql, filter, Scope::Groups)?;
+        sql.push(")");
+        return Ok(None);
     }
+    sql.push(" AND (");
+    if clause::known_by_facets(sql, filter) {
+        sql.push(" OR ");
+    }
+    sql.push("EXISTS (SELECT 1 FROM hit_groups g");
+    sql.push(if clause::asks_of_rare(filter) { " JOIN hits h ON h.id = g.hit" } else { "" });
+    sql.push(" WHERE g.grp = a.grp AND g.hit >= a.first_hit AND g.hit <= a.last_hit AND ");
     clause::hits(sql, filter, Scope::Groups)?;
     // The offset keeps PostgreSQL from making a join of it, for which it may read all hits of the period. So it looks at
     // attacks one by one, of each as far as its first hit that fits, and stops when the page is full.
-    sql.push(if from_there > FEW && !clause::asks_of_rare(filter) { " LIMIT 1 OFFSET 0)" } else { ")" });
+    sql.push(if clause::asks_of_rare(filter) { "))" } else { " LIMIT 1 OFFSET 0))" });
     Ok(None)
 }
 

@@ -108,6 +108,24 @@ pub(super) fn attacks(sql: &mut Sql, filter: &Filter) {
     }
 }
 
+/// The condition that an attack has such a hit by what it knows of its hits, if all that `filter` asks of them is their
+/// application. It lies within the period as a whole, as any of its hits may be the one. Says whether there is one.
+pub(super) fn known_by_facets(sql: &mut Sql, filter: &Filter) -> bool {
+    let mut rest = filter.clone();
+    let applications = std::mem::take(&mut rest.applications.any);
+    if applications.is_empty() || asks_of_hits(&rest) {
+        return false;
+    }
+    sql.push("(a.first_time >= ").bind(filter.from.unwrap_or(0));
+    sql.push(" AND a.last_time < ").bind(filter.to.unwrap_or(ids::MAX_TIME)).push(" AND (");
+    for (n, application) in applications.into_iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " OR " });
+        like(sql, "a.facets", format!("% a={application} %"));
+    }
+    sql.push("))");
+    true
+}
+
 /// Conditions on hits; begins with a condition.
 pub(super) fn hits(sql: &mut Sql, filter: &Filter, scope: Scope) -> Result<(), StoreError> {
     let common = |of_hits: &'static str, of_groups: &'static str| match scope {

@@ -3,6 +3,7 @@
 use crate::audit::Query;
 use crate::auth::Role;
 use crate::auth::session::{ABSOLUTE_MS, IDLE_MS};
+use crate::auth::user::{NewUser, UserChange};
 use crate::testing::{Answer, DEPLOY, Fixture, PASSWORD};
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -126,6 +127,31 @@ async fn a_change_of_role_password_or_state_ends_sessions() {
         assert_eq!(fixture.as_role(Role::Administrator, "PATCH", &path, &change).await.status, StatusCode::OK);
         assert_eq!(me(&fixture, &cookie).await, StatusCode::UNAUTHORIZED, "{change}");
     }
+}
+
+#[tokio::test]
+async fn a_password_that_is_hashed_for_long_undoes_no_change_that_comes_meanwhile() {
+    let fixture = Fixture::new().await;
+    let admin = fixture.caller(Role::Administrator).await;
+    let new = NewUser {
+        login: "mallory".into(),
+        name: "M".into(),
+        role: Role::Administrator,
+        password: Some(PASSWORD.into()),
+        subject: None,
+    };
+    let user = fixture.app.create_user(&admin, new).await.unwrap();
+    let password = Some("another-horse-battery".to_owned());
+    let slow = UserChange { password, ..UserChange::default() };
+    let slow = fixture.app.users.prepare_change(&user, slow).await.unwrap();
+    let demoted = UserChange { role: Some(Role::ReadOnly), enabled: Some(false), ..UserChange::default() };
+    fixture.app.change_user(&admin, &user.id, demoted).await.unwrap();
+    let mut change = fixture.app.audit.begin().await.unwrap();
+    let (before, after) = slow.update(change.on()).await.unwrap();
+    change.store().await.unwrap();
+    assert!(!before.enabled, "{before:?}");
+    assert_eq!((after.role, after.enabled, after.name.as_str()), (Role::ReadOnly, false, "M"));
+    assert_eq!(fixture.app.users.find(&user.id).await.unwrap(), Some(after));
 }
 
 #[tokio::test]

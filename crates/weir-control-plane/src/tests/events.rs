@@ -1,6 +1,10 @@
 //! From the events of a node to attacks, exceptions, virtual patches and explanations.
 
+use crate::api::export::{self, Form, What};
 use crate::auth::Role;
+use crate::error::Error;
+use crate::problem::PROBLEM;
+use crate::store::Filter;
 use crate::testing::{BEGIN, Fixture};
 use axum::http::StatusCode;
 use base64::Engine as _;
@@ -124,8 +128,31 @@ async fn a_bomb_and_a_batch_of_too_many_are_refused() {
     std::io::Write::write_all(&mut packed, &vec![b'\n'; weir_protocol::node_api::MAX_BATCH_BYTES + 1]).unwrap();
     let answer = send(&fixture, &node, &packed.finish().unwrap(), true).await;
     assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE);
+    let long = vec![b' '; weir_protocol::node_api::MAX_BATCH_BYTES + 1];
+    let answer = send(&fixture, &node, &long, false).await;
+    assert_eq!((answer.status, answer.header("content-type")), (StatusCode::PAYLOAD_TOO_LARGE, PROBLEM));
+    assert_eq!(answer.json()["detail"], Error::TooLarge(weir_protocol::node_api::MAX_BATCH_BYTES).to_string());
     let many = "{}\n".repeat(weir_protocol::node_api::MAX_BATCH + 1);
     assert_eq!(send(&fixture, &node, many.as_bytes(), false).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+/// Without that, a part of the file would look like all of it.
+#[tokio::test]
+async fn an_export_that_the_store_cannot_finish_breaks_off() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    send(&fixture, &node, &lines(&[traversal("/a?file=/etc/passwd")]), false).await;
+    fixture.app.store.close().await;
+    for file in std::fs::read_dir(fixture.dir.path()).unwrap() {
+        let file = file.unwrap().path();
+        if file.file_name().is_some_and(|name| name.to_string_lossy().starts_with("hits-")) {
+            std::fs::write(file, "no database").unwrap();
+        }
+    }
+    for form in [Form::Csv, Form::Json] {
+        let answer = export::answer(fixture.app.clone(), What::Hits, form, Filter::default());
+        assert!(axum::body::to_bytes(answer.into_body(), usize::MAX).await.is_err(), "{form:?}");
+    }
 }
 
 #[tokio::test]
@@ -320,4 +347,20 @@ async fn a_hit_is_explained_step_by_step() {
     assert!(steps.len() >= 2 && told["request"].as_str().unwrap().starts_with("GET /docs?file="));
     let name = finding["finding"]["rule"].as_str().unwrap();
     assert_eq!(get(&fixture, &format!("/api/v1/signatures/{name}")).await["id"], name);
+}
+
+#[tokio::test]
+async fn a_page_that_only_reads_does_not_speak_of_a_change() {
+    let fixture = Fixture::new().await;
+    let node = fixture.node(CAPABILITIES).await;
+    let mut denied = traversal("/?f=/etc/passwd");
+    denied.reason = weir_protocol::code::HitReason::Denylist;
+    (denied.attacks, denied.findings) = (vec![AttackType::BlockedSource], Vec::new());
+    let (path, body) = (format!("/hits/{}/patch", denied.id), lines(&[denied]));
+    assert_eq!(send(&fixture, &node, &body, false).await.json()["stored"], 1);
+    let (cookie, _) = fixture.browser(Role::Analyst).await;
+    let answer = fixture.call("GET", &path, &[("cookie", &cookie), ("accept", "text/html")], b"").await;
+    let page = String::from_utf8_lossy(&answer.body);
+    assert_eq!(answer.status, StatusCode::CONFLICT, "{page}");
+    assert!(page.contains("Not possible here") && !page.contains("was not saved"), "{page}");
 }

@@ -152,6 +152,24 @@ async fn nodes_get_nothing_that_they_do_not_understand() {
 }
 
 #[tokio::test]
+async fn signatures_of_packs_are_among_the_others() {
+    let fixture = Fixture::new().await;
+    let pack =
+        "- {id: rce.own, attack: rce, about: a, pattern: xyzzy, confidence: high, positive: [xyzzy], negative: [a]}";
+    let (cookie, _) = fixture.browser(Role::ReadOnly).await;
+    let status = async |path: &str| fixture.call("GET", path, &[("cookie", &cookie)], b"").await;
+    assert_eq!(status("/catalogue/rce.own").await.status, StatusCode::NOT_FOUND);
+    let admin = fixture.caller(Role::Administrator).await;
+    fixture.app.upload_pack(&admin, Kind::RulePack, "own", pack.into(), "", true).await.unwrap();
+    for path in ["/catalogue?q=rce.own", "/catalogue/rce.own"] {
+        let answer = status(path).await;
+        let page = String::from_utf8_lossy(&answer.body);
+        assert!(answer.status == StatusCode::OK && page.contains("rce.own") && page.contains("rule pack"), "{page}");
+    }
+    assert_eq!(status("/catalogue/sqli.grammar").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn packs_are_changed_by_administrators_alone_also_by_a_rollback() {
     let fixture = Fixture::new().await;
     let first = fixture.app.policy.head().version.serial;
@@ -165,6 +183,7 @@ async fn packs_are_changed_by_administrators_alone_also_by_a_rollback() {
     let long = vec![b' '; crate::packs::MAX_PACK + 1];
     let large = fixture.call("POST", "/api/v1/rule-packs/own", &headers, &long).await;
     assert_eq!(large.status, StatusCode::PAYLOAD_TOO_LARGE, "{large:?}");
+    assert_eq!(large.json()["detail"], Error::TooLarge(crate::packs::MAX_PACK).to_string());
     let refused = fixture.app.rollback(&analyst, first).await.unwrap_err();
     assert!(matches!(refused, Error::Forbidden(_)), "{refused}");
     assert_eq!(fixture.app.policy.head().state.rule_packs.len(), 1);

@@ -106,8 +106,8 @@ async fn enter(app: &App, person: &Person, address: IpAddr, agent: &str) -> Resu
         Some(user) if user.role == role => user,
         Some(user) => {
             let wanted = UserChange { role: Some(role), ..UserChange::default() };
-            let changed = app.users.prepare_change(user.clone(), wanted).await?.update(change.on()).await?;
-            let record = Record::new("user.change", format!("user/{}", user.id), &user, &changed)?;
+            let (before, changed) = app.users.prepare_change(&user, wanted).await?.update(change.on()).await?;
+            let record = Record::new("user.change", format!("user/{}", user.id), &before, &changed)?;
             change.record("oidc", &address, &record).await?;
             changed
         }

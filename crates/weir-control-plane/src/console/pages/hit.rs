@@ -22,6 +22,7 @@ use axum::extract::Path;
 use axum::response::Response;
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{AttackType, PointPath};
+use weir_policy::FindingKind;
 use weir_protocol::code::{HitAction, HitReason};
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
@@ -67,8 +68,10 @@ fn shown(page: &Page, stored: &StoredHit, explanation: Option<&Explanation>, fac
             .unwrap_or_default(),
         message: if hit.leg == HitDirection::Response { "Response" } else { "Request" },
         cut: (hit.request.cut > 0).then(|| bytes(hit.request.cut)),
-        // Lists and limits find nothing in a request alone.
-        stale: explained.iter().any(|one| one.finding.decisive && !one.reproduced && !is_of_traffic(&one.finding.rule)),
+        // Lists, limits and rules on behaviour find nothing in a request alone.
+        stale: explained
+            .iter()
+            .any(|one| one.finding.decisive && !one.reproduced && !FindingKind::of(&one.finding.rule).is_of_traffic()),
         busy: explanation.is_none(),
         no_findings: Text::new(&no_findings(hit)),
         findings,
@@ -100,11 +103,6 @@ fn belongs(attack: &store::Attack) -> ParentAttack {
     };
     let marked_by = Text::new(by.strip_prefix("user:").unwrap_or(by));
     ParentAttack { id: attack.id.clone(), kind: AttackKind::of(attack.attack_type), mark, marked_by }
-}
-
-/// Whether a finding with this name is about the source or the traffic, and not about what the request says.
-fn is_of_traffic(rule: &str) -> bool {
-    rule.starts_with("list.") || rule.starts_with("limit.")
 }
 
 /// Why the request was blocked, or why it was reported and passed.
@@ -141,16 +139,19 @@ fn no_findings(hit: &Hit) -> String {
 }
 
 fn finding(one: &Explained) -> FindingView {
-    let known = catalogue::find(&one.finding.rule);
-    let about = one.rule.as_ref().map(|rule| rule.about.as_str()).or(known.map(|known| known.about.as_str()));
-    let own = one.finding.rule.strip_prefix("custom.").and_then(|id| id.parse::<u64>().ok());
+    let about = one.rule.as_ref().map(|rule| rule.about.as_str());
+    let listed = one.rule.is_some() && catalogue::lists(&one.finding.rule);
+    let kind = FindingKind::of(&one.finding.rule);
+    let own = if let FindingKind::Custom(id) | FindingKind::Behaviour(id) = kind { id } else { None };
+    let unknown = match kind {
+        FindingKind::Behaviour(_) => "More than a rule on behaviour allows.",
+        _ => "No description: this signature is not known to the control plane.",
+    };
     FindingView {
         kind: AttackKind::of(one.finding.attack),
         rule: Text::new(&one.finding.rule),
-        href: known.map(|_| page_of(&one.finding.rule)).or_else(|| own.map(|id| format!("/rules/{id}"))),
-        about: Text::new(&one_line(
-            about.unwrap_or("No description: this signature is not known to the control plane."),
-        )),
+        href: own.map(|id| format!("/rules/{id}")).or_else(|| listed.then(|| page_of(&one.finding.rule))),
+        about: Text::new(&one_line(about.unwrap_or(unknown))),
         confidence: confidence(one.finding.confidence),
         decisive: one.finding.decisive,
         words: Text::new(&point_words::words(&one.finding.point)),

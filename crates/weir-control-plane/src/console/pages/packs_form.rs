@@ -80,7 +80,7 @@ pub fn section(
     let (label, about, empty, file, accept) = match kind {
         Kind::RulePack => (
             "Rule packs",
-            "Signatures in rule files, in addition to those that ship with the nodes. A pack called builtin takes the place of these, one called cve that of their virtual patches.",
+            "Signatures in rule files, in addition to those that ship with the nodes. A pack named \"builtin\" replaces those, a pack named \"cve\" replaces only their virtual patches.",
             "No rule packs yet. Upload a rule file or add a mirror.",
             "Rule file (YAML)",
             ".yaml,.yml",

@@ -7,7 +7,7 @@ use crate::console::form_fields::FormFields;
 use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html, html_with, mistakes, see_other};
 use crate::console::reply_types;
-use crate::console::rule_form::{RuleDraft, field};
+use crate::console::rule_form::{RuleDraft, can_show, field};
 use crate::console::rule_types::{RuleType, find, groups};
 use crate::console::view::parts::{self, Choice, HitCount};
 use crate::console::view::rules::{
@@ -26,6 +26,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
+use weir_policy::finding_name;
 
 /// How far back hits are counted, in milliseconds: 30 days.
 const COUNTED: i64 = 30 * 86_400_000;
@@ -73,7 +74,7 @@ fn hits(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> 
     if !COUNTING.contains(&entry.kind()) {
         return None;
     }
-    let own = [entry.id.to_string(), format!("custom.{}", entry.id)];
+    let own = [entry.id.to_string(), finding_name::custom(entry.id)];
     let found: Vec<&RuleCount> = own.iter().filter_map(|name| counts.get(name)).collect();
     // A hit of a custom signature names it, and not the rule; none is counted twice.
     Some(hit_count(found.into_iter().max_by_key(|count| count.hits), page.now))
@@ -114,6 +115,16 @@ fn kind_of(code: &str) -> Result<&'static RuleType> {
     find(code).ok_or(Error::NotFound("rule type"))
 }
 
+/// The form of a rule.
+fn form_of(entry: &RuleEntry) -> Result<&'static RuleType> {
+    if can_show(&entry.rule) {
+        return kind_of(entry.kind());
+    }
+    let message = "This rule is written as a mitigation control, which has no form here: change it through the API or the policy \
+                   file, or write it as a rule on behaviour.";
+    Err(Error::Conflict(message.into()))
+}
+
 /// `GET /rules/new/{kind}`
 pub async fn new(page: Page, Path(code): Path<String>) -> Result<Response> {
     let kind = kind_of(&code)?;
@@ -146,7 +157,7 @@ fn entry(page: &Page, id: u64) -> Result<RuleEntry> {
 /// `GET /rules/{id}`
 pub async fn rule(page: Page, Path(id): Path<u64>) -> Result<Response> {
     let entry = entry(&page, id)?;
-    let kind = kind_of(entry.kind())?;
+    let kind = form_of(&entry)?;
     let filled = RuleDraft::of(kind, &entry);
     let check = check(&page, kind, &filled, Some(&entry)).await?;
     let alarms = behaviour::of_rule(&page, &entry).await?;
@@ -156,7 +167,7 @@ pub async fn rule(page: Page, Path(id): Path<u64>) -> Result<Response> {
 /// `POST /rules/{id}`
 pub async fn change(page: Page, Path(id): Path<u64>, given: FormFields) -> Result<Response> {
     let entry = entry(&page, id)?;
-    let kind = kind_of(entry.kind())?;
+    let kind = form_of(&entry)?;
     let (filled, again) = sent(given);
     if again {
         return tested(&page, kind, &filled, Some(&entry)).await;

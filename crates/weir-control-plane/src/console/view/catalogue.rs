@@ -21,6 +21,8 @@ pub struct CatalogueRow {
     pub confidence: &'static str,
     /// Hits of the last 30 days.
     pub hits: HitCount,
+    /// Whether only a rule pack has it.
+    pub added: bool,
 }
 
 /// The catalogue.
@@ -71,6 +73,8 @@ pub struct SignaturePage {
     pub negative: Vec<Text>,
     /// Hits of the last 30 days.
     pub hits: HitCount,
+    /// Whether only a rule pack has it.
+    pub added: bool,
     /// Attacks that it took part in.
     pub attacks: String,
     /// Rules of the policy that name it: id and what they say.
