@@ -13,7 +13,7 @@ function bare.call_of(size)
   return "POST /v1/requests HTTP/1.1\r\nHost: 127.0.0.1:20001\r\nContent-Type: message/http; msgtype=request\r\n"
     .. "Inspector-Connector: weir-nginx/1.0.0\r\nInspector-Request-Id: abcdefghijklmnopqrstuv\r\n"
     .. "Inspector-Client: 127.0.0.1:40000\r\nInspector-Scheme: http\r\nInspector-Protocol: HTTP/1.1\r\n"
-    .. "Inspector-Deadline: 1000\r\nContent-Length: " .. #inner .. "\r\n\r\n" .. inner
+    .. "Inspector-Deadline: 1000\r\nInspector-Call-Id: abcdefgh\r\nContent-Length: " .. #inner .. "\r\n\r\n" .. inner
 end
 
 local calls = { [0] = bare.call_of(0), [1024] = bare.call_of(1024) }

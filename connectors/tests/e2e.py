@@ -1,7 +1,7 @@
 """End-to-end tests of the connector on a real nginx. Ends with a counting line.
 
 WEIR_BIN=path runs the framing matrix a second time against a real node, started
-as `$WEIR_BIN $WEIR_ARGS` where {port} in WEIR_ARGS stands for its port.
+as `$WEIR_BIN $WEIR_ARGS` where {port} in WEIR_ARGS stands for its port. Without WEIR_ARGS: NODE.
 
 Names of tests as arguments run only those; TIMES=n runs each n times, to look for what fails now and then."""
 import json
@@ -19,6 +19,10 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from harness import (DEFAULT_BODY, LATE_S, SILENCE_S, WAIT_S, Names, Nginx, Node, Stream, Upstream, chunk, curl,
                      free_ports, modules_dir, raw, read_answer, wait_for, wait_port)
+
+# How a real node is started. A debug build on a busy machine inspects slowly: its time limits must not decide verdicts.
+NODE = ("processing --set connector.address=127.0.0.1:{port} --set health_check.enabled=false --set metrics.enabled=false "
+        "--set events.enabled=false --set http_inspector.wallarm_process_time_limit=60s --set load.queue_timeout=60s")
 
 # The limit of the location that the matrix uses, and the default.
 LIMIT = 1024 * 1024
@@ -550,6 +554,26 @@ def answer_never_counts_for_another_request(world):
             same(ask(b"quiet", b"X-Fault: body-of-204\r\n").status, 200)
             same(ask(b"?x=/etc/passwd").status, 403, "an attack after a verdict that announced a body")
             same(ask(b"quiet").status, 200)
+
+
+@test
+def answer_that_comes_twice_never_counts_for_another_call(world):
+    with socket.create_connection(("127.0.0.1", world.guard1), WAIT_S) as sock:
+        def ask(path, more=b""):
+            return raw(0, b"GET %s HTTP/1.1\r\nHost: a\r\n%s\r\n" % (path, more), sock=sock)
+        for place in (b"/patient/", b"/unix/", b"/kong/", b"/apisix/"):
+            node = world.local if place == b"/unix/" else world.node
+            for fault in (b"again", b"again-unnamed"):
+                for _ in range(3):
+                    same(ask(place + b"first", b"X-Fault: %s\r\n" % fault).status, 200)
+                    same(ask(place + b"?x=/etc/passwd").status, 403, "an attack where %r sent an answer twice" % place)
+                    same(ask(place + b"quiet").status, 200)
+            expect(not node.violations, node.violations)
+        # Request and response of one exchange are two calls.
+        for _ in range(3):
+            same(ask(b"/kongresponse/leak", b"X-Fault: again\r\n").status, 403, "a response that is an attack")
+            same(ask(b"/kongresponse/quiet").status, 200)
+    expect(wait_for(lambda: "sent an answer that belongs to no call" in world.nginx.log()), "no line about it")
 
 
 @test
@@ -1212,13 +1236,14 @@ def main():
         weir = os.environ.get("WEIR_BIN")
         if weir:
             port = free_ports(1)[0]
-            args = [a.replace("{port}", str(port)) for a in shlex.split(os.environ.get("WEIR_ARGS", ""))]
-            log = tempfile.TemporaryFile("w+")
-            process = subprocess.Popen([weir, *args], stdout=log)
+            args = [a.replace("{port}", str(port)) for a in shlex.split(os.environ.get("WEIR_ARGS") or NODE)]
+            log, home = tempfile.TemporaryFile("w+"), tempfile.TemporaryDirectory()
+            weir = os.path.abspath(weir)
+            process = subprocess.Popen([weir, *args], stdout=log, cwd=home.name)
             path = os.path.join(world.certs, "real.sock")
             # nginx workers run under another user.
             more = ["--set", "connector.address=unix:" + path, "--set", "connector.unix_socket.mode=0666"]
-            local = subprocess.Popen([weir, *args, *more], stdout=log)
+            local = subprocess.Popen([weir, *args, *more], stdout=log, cwd=home.name)
             try:
                 if not wait_port(port):
                     raise SystemExit("the node at WEIR_BIN does not listen on port %d" % port)

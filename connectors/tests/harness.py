@@ -12,6 +12,8 @@ import tempfile
 import threading
 import time
 
+from proxies import free_port
+
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONNECTORS = os.path.dirname(HERE)
 # Substrings of the raw bytes that make the scripted node block.
@@ -27,13 +29,10 @@ LATE_S = 0.2
 
 
 def free_ports(count):
-    socks = [socket.socket() for _ in range(count)]
-    for s in socks:
-        s.bind(("127.0.0.1", 0))
-    ports = [s.getsockname()[1] for s in socks]
-    for s in socks:
-        s.close()
-    return ports
+    ports = set()
+    while len(ports) < count:
+        ports.add(free_port())
+    return list(ports)
 
 
 def wait_port(port, seconds=WAIT_S):
@@ -226,7 +225,7 @@ OUTER = {
     "inspector-peer", "inspector-connector", "inspector-scheme", "inspector-protocol",
     "inspector-head", "inspector-framing", "inspector-body", "inspector-blocking",
     "inspector-attempt", "inspector-service", "inspector-route", "inspector-application",
-    "inspector-context", "inspector-consumer", "inspector-deadline", "traceparent", "authorization",
+    "inspector-context", "inspector-consumer", "inspector-deadline", "inspector-call-id", "traceparent", "authorization",
 }
 GRAMMAR = {
     "inspector-request-id": r"[A-Za-z0-9_-]{1,64}",
@@ -242,12 +241,25 @@ GRAMMAR = {
     "inspector-blocking": r"true|false",
     "inspector-attempt": r"2",
     "inspector-deadline": r"[1-9]\d{0,4}",
+    "inspector-call-id": r"[A-Za-z0-9_-]{8}",
     "traceparent": r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
 }
 
 
 class Call:
     pass
+
+
+class Answers:
+    """A connection whose answers name the call to which they belong."""
+
+    def __init__(self, sock, call):
+        self.sock, self.recv = sock, sock.recv
+        self.line = b"\r\ninspector-call-id: " + call.headers["inspector-call-id"].encode()
+
+    def sendall(self, data):
+        status, rest = data.split(b"\r\n", 1) if data.startswith(b"HTTP/1.1 ") and b"\r\n" in data else (None, data)
+        self.sock.sendall(rest if status is None else status + self.line + b"\r\n" + rest)
 
 
 class Node(Server):
@@ -261,6 +273,10 @@ class Node(Server):
         # Whether it is of a version that takes batches, and how many it has refused.
         self.knows_batches, self.refused_batches = True, 0
         self.slow_copies = False
+        # Whether it is of a version whose answers name the call to which they belong.
+        self.names_calls = True
+        # By connection: what it will send before its next answer.
+        self.owed = {}
         # Statuses of the copies of a batch by their position, where they are not 202.
         self.statuses = {}
         self.fault, self.key = None, key
@@ -381,8 +397,17 @@ class Node(Server):
             if not self.answer(sock, call, served):
                 return
 
-    def answer(self, sock, call, served):
+    def answer(self, plain, call, served):
         fault = call.fault or ""
+        sock = Answers(plain, call) if self.names_calls else plain
+        stale = self.owed.pop(plain, None)
+        if stale:
+            plain.sendall(stale)
+        if fault == "again":
+            # Sends its answer to this call again when the next call has arrived.
+            self.owed[plain] = b"HTTP/1.1 204 No Content\r\nInspector-Verdict: pass%s\r\n\r\n" % sock.line
+        elif fault == "again-unnamed":
+            self.owed[plain] = b"HTTP/1.1 204 No Content\r\nInspector-Verdict: pass\r\n\r\n"
         if call.path == "/v1/coverage":
             sock.sendall(b"HTTP/1.1 204 No Content\r\n\r\n")
             return True

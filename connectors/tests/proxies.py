@@ -2,6 +2,7 @@
 import http.client
 import http.server
 import os
+import random
 import socket
 import subprocess
 import threading
@@ -14,9 +15,15 @@ FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 def free_port():
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+    """Below the ports that the system gives out by itself: every connection of a test takes one of those."""
+    while True:
+        port = random.randrange(10000, 32768)
+        with socket.socket() as sock:
+            try:
+                sock.bind(("127.0.0.1", port))
+                return port
+            except OSError:
+                continue
 
 
 def wait_port(port, process):

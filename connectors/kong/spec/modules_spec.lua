@@ -131,27 +131,46 @@ describe("modules of kong-lua", function()
     end)
   end)
 
-  describe("payload", function()
-    local payload
+  describe("ids", function()
+    local ids
 
-    before_each(function() payload = fake.require("payload") end)
+    before_each(function() ids = fake.require("ids") end)
 
-    it("mints identifiers of the contract's form, all different", function()
+    it("are of the contract's form, all different", function()
       local seen = {}
-      for _ = 1, 2000 do
-        local id = payload.mint_id()
+      for i = 1, 4000 do
+        local of_call = i % 2 == 0
+        local id = of_call and ids.of_call() or ids.of_request()
         assert.matches("^[%w_-]+$", id)
-        assert.equal(22, #id)
+        assert.equal(of_call and 8 or 22, #id)
         assert.is_nil(seen[id])
         seen[id] = true
       end
     end)
 
-    it("draws anew in another process", function()
-      payload.mint_id()
+    it("are drawn anew in another process", function()
+      -- One read of the generator serves many identifiers.
+      local base64, reads = package.loaded["ngx.base64"], 0
+      local encode = base64.encode_base64url
+      base64.encode_base64url = function(text)
+        reads = reads + 1
+        return encode(text)
+      end
+      package.loaded["kong.plugins.kong-lua.ids"] = nil
+      ids = fake.require("ids")
+      ids.of_request()
+      ids.of_call()
+      local before = reads
       ngx.worker.pid = function() return 2 end
-      assert.equal(22, #payload.mint_id())
+      ids.of_call()
+      assert.same({ 1, 2 }, { before, reads })
     end)
+  end)
+
+  describe("payload", function()
+    local payload
+
+    before_each(function() payload = fake.require("payload") end)
 
     it("rebuilds an HTTP/2 head with every duplicate in order", function()
       server.request.version = 2

@@ -29,6 +29,7 @@ local WANTED = {
   ["inspector-context"] = "context",
   ["inspector-attack"] = "attack",
   ["inspector-response"] = "wishes",
+  ["inspector-call-id"] = "id",
   ["connection"] = "connection",
   ["content-length"] = "content_length",
   ["transfer-encoding"] = "transfer_encoding",
@@ -97,7 +98,8 @@ local function read_line(line)
   return name and { name = name, field = WANTED[name], value = value_of(line, colon + 1) } or name
 end
 
--- Most lines come again with each response. Long lines, as that of the context, come once.
+-- Most lines come again with each response. Those of the id come once, as do long lines, as that
+-- of the context.
 local LONGEST_REMEMBERED = 64
 local lines = recent.new(64)
 
@@ -108,7 +110,7 @@ local function line_of(line)
   local known = lines:get(line)
   if known == nil then
     known = read_line(line)
-    if known ~= nil then
+    if known ~= nil and not (known and known.field == "id") then
       lines:put(line, known)
     end
   end
@@ -148,29 +150,31 @@ local function ends_connection(fields, status)
     or status.code == 204 and (fields.transfer_encoding ~= nil or (fields.content_length or "0") ~= "0")
 end
 
--- What the connector makes of a head. Few fields, because each answer has a table of its own.
-local function answer_of(fields, status, context)
+-- What the connector makes of a head. own: whether the head names the call to which it belongs as
+-- this one, or nil if it names none. Few fields, because each answer has a table of its own.
+local function answer_of(fields, status, context, own)
   return {
     status = status.code, keep = status.keep and not ends_connection(fields, status), verdict = fields.verdict,
-    context = context, attack = fields.attack, wishes = fields.wishes, body = unset,
+    context = context, attack = fields.attack, wishes = fields.wishes, own = own, body = unset,
   }
 end
 
--- Heads of answers without a body, which differ in little but the context of the request:
--- by the text before its line and by the text after it, what they say. The text after it has
--- the date, so it is new each second.
+-- Heads of answers without a body, which differ in little but the context of the request and the id
+-- of the call: by the text before these lines and by the text after them, what they say. The text
+-- after them has the date, so it is new each second.
 local shapes = recent.new(16)
 local LONGEST_SHAPE = 1024
 local CONTEXT_LINES = { "\r\ninspector-context: ", "\r\nInspector-Context: " }
-local FEED = 10
+local ID_LINE = "\r\ninspector-call-id: "
+local FEED, RETURN = 10, 13
 
 local function is_visible(char)
   return char ~= nil and char > SPACE and char < 127
 end
 
--- Splits a text at the line of the context. Returns what is before the line, what is after it,
--- and the context; or the text and "" if there is none, or it is not of the usual form.
-local function split_at_context(text)
+-- Finds the line of the context. Returns where the line end before it and the one after it begin,
+-- and the context; or nil if there is none, or it is not of the usual form.
+local function find_context(text)
   local at, value_at = find(text, CONTEXT_LINES[1], 1, true)
   if not at then
     at, value_at = find(text, CONTEXT_LINES[2], 1, true)
@@ -179,16 +183,43 @@ local function split_at_context(text)
   if not stop or byte(text, stop + 1) ~= FEED
     or not is_visible(byte(text, value_at + 1)) or not is_visible(byte(text, stop - 1))
   then
-    return text, ""
+    return nil
   end
   local context = sub(text, value_at + 1, stop - 1)
   if find(context, "\n", 1, true) or find(context, "\0", 1, true) then
-    return text, ""
+    return nil
   end
-  return sub(text, 1, at + 1), sub(text, stop + 2), context
+  return at, stop, context
 end
 
--- Remembers what a head without a context says, if it is valid and all of an answer.
+-- Where the line with this id ends, if it follows the line end at `at`.
+local function end_of_id(text, at, id)
+  local value_at = at + #ID_LINE
+  local stop = value_at + #id
+  if sub(text, at, value_at - 1) == ID_LINE and sub(text, value_at, stop - 1) == id
+    and byte(text, stop) == RETURN and byte(text, stop + 1) == FEED
+  then
+    return stop
+  end
+end
+
+-- Splits a text at the lines of the context and of the id, as a node writes them: one after the other.
+-- Returns what is before them, what is after them, the context, and true if the id was there.
+local function split(text, id)
+  local at, stop, context = find_context(text)
+  if not at then
+    at = find(text, ID_LINE, 1, true)
+    stop = at
+  end
+  local id_stop = at and end_of_id(text, stop, id)
+  stop = id_stop or stop
+  if not at or at == stop then
+    return text, "", nil, nil
+  end
+  return sub(text, 1, at + 1), sub(text, stop + 2), context, id_stop and true
+end
+
+-- Remembers what a head without context and id says, if it is valid and all of an answer.
 local function read_shape(before, after)
   local text = before .. after
   local _, stop = find(text, "\r\n\r\n", 1, true)
@@ -196,7 +227,7 @@ local function read_shape(before, after)
     return nil
   end
   local fields, status = read_head(text, stop)
-  if not fields or status.code ~= 204 or fields.context then
+  if not fields or status.code ~= 204 or fields.context or fields.id then
     return nil
   end
   local shape = { fields = fields, status = status }
@@ -210,14 +241,14 @@ local function read_shape(before, after)
 end
 
 -- The answer, if what arrived is one without a body and nothing else, in a known form.
-local function known_answer(text)
+local function known_answer(text, id)
   if #text > 2 * LONGEST_SHAPE then
     return nil
   end
-  local before, after, context = split_at_context(text)
+  local before, after, context, own = split(text, id)
   local by_after = shapes:get(before)
   local shape = by_after and by_after:get(after) or read_shape(before, after)
-  return shape and answer_of(shape.fields, shape.status, context)
+  return shape and answer_of(shape.fields, shape.status, context, own)
 end
 
 -- Decodes as much of a chunked body as has arrived. Returns the text and where it
@@ -325,15 +356,16 @@ local function receive_body(sock, conf, deadline, head, fields, rest)
   return concat(pieces)
 end
 
--- Returns the response; its `keep` says whether the connection may be used again.
+-- Returns the response to the call of this id; its `keep` says whether the connection may be used
+-- again, its `own` whether it names the call: true, false if it names another one, nil if it names none.
 -- On failure returns nil, the error of the socket, and whether any byte arrived.
 -- If the response is malformed, returns false and what is wrong with it.
-function answer.receive(sock, conf, deadline, before)
+function answer.receive(sock, conf, deadline, before, id)
   local text, err = receive_some(sock, conf, deadline, before, READ_BYTES)
   if not text then
     return nil, err, false
   end
-  local known = known_answer(text)
+  local known = known_answer(text, id)
   if known then
     return known
   end
@@ -352,7 +384,8 @@ function answer.receive(sock, conf, deadline, before)
   if not fields then
     return false, status
   end
-  local head = answer_of(fields, status, fields.context)
+  local own = fields.id and fields.id == id
+  local head = answer_of(fields, status, fields.context, own)
   if head.status ~= 204 then
     head.body = receive_body(sock, conf, deadline, head, fields, sub(text, stop + 1))
   elseif stop ~= #text then

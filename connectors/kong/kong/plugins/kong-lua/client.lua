@@ -2,7 +2,7 @@
 -- everything, strict parsing of the response with limits.
 --
 -- A call is a table:
---   fixed       one of the constant line blocks of the compiled settings
+--   fixed       one of the constant line blocks of the compiled settings, up to the id of the attempt
 --   lines       header lines of this call
 --   head        first bytes of the content
 --   content     the rest of it, a body state, or nil
@@ -13,10 +13,14 @@
 --   retried     whether the node may have got it before
 --   anywhere    whether another address of the node may get it after any failure
 --   address     address of the node, or nil: its name
+--   id          id of the last attempt, which the client makes
+--   stray       whether an answer came that was not to this call
+--   alone       whether the next attempt is made on a new connection that is not kept
 local addresses = require "kong.plugins.kong-lua.addresses"
 local answers = require "kong.plugins.kong-lua.answer"
 local body = require "kong.plugins.kong-lua.body"
 local budget = require "kong.plugins.kong-lua.budget"
+local ids = require "kong.plugins.kong-lua.ids"
 
 local client = {}
 
@@ -132,10 +136,17 @@ end
 local DEAD = "dead"
 -- Nothing: the failure is one of this request, or the node had too little time.
 local EXCUSED = "excused"
+-- A pooled connection had an answer to another call.
+local STRAY = "stray"
 
 -- For a step that ran out of time and began at `at`.
 local function excuse(call, at)
   return not budget.is_fair(call, at) and EXCUSED or nil
+end
+
+-- A pool from which nothing is taken, because nothing is put into it.
+local function no_pool(set)
+  return { pool = set.pool .. ":alone", pool_size = 1 }
 end
 
 -- Returns the socket, whether it was pooled, the pool's generation and the time;
@@ -148,7 +159,7 @@ local function connect(set, call)
   end
 
   local generation = generation_of(pool_of(set, address))
-  local options = pool_options(set, address, generation)
+  local options = call.alone and no_pool(set) or pool_options(set, address, generation)
   local ok, err
   if not set.port then
     ok, err = sock:connect(set.host, options)
@@ -231,12 +242,12 @@ local function numbered(before, after)
   end
 end
 
-local deadline_line = numbered("Inspector-Deadline: ", "\r\n")
+local deadline_line = numbered("\r\nInspector-Deadline: ", "\r\n")
 local last_line = numbered("Content-Length: ", "\r\n\r\n")
 
--- The lines that differ between two attempts, of which this one begins at `at`.
+-- The lines after the id of an attempt that begins at `at`.
 local function attempt_lines(conf, call, at)
-  local deadline = call.waits and deadline_line(budget.left_ms(conf, call.deadline, at)) or ""
+  local deadline = call.waits and deadline_line(budget.left_ms(conf, call.deadline, at)) or "\r\n"
   return call.retried and deadline .. "Inspector-Attempt: 2\r\n" or deadline
 end
 
@@ -245,7 +256,8 @@ local function send(sock, conf, call, at)
   local head, content = call.head, call.content
   local size = content and content.size or 0
   -- One string: a table of pieces costs more than joining short ones.
-  local text = call.fixed .. call.lines .. attempt_lines(conf, call, at) .. last_line(#head + size) .. head
+  local text = call.fixed .. call.id .. attempt_lines(conf, call, at) .. call.lines
+    .. last_line(#head + size) .. head
   if content and body.is_small(content) then
     local ok, err = sock:send({ text, content.data })
     return ok, err, at
@@ -285,8 +297,33 @@ local function receive_failed(set, call, reused, generation, err, began, partly)
   return nil, reason_of(err), detail
 end
 
+-- Whether the answer belongs to the call. A node says in each answer to which call it belongs. One
+-- of an older version says nothing, and may have taken the place of a newer one: its verdict counts
+-- on a connection that is new, where no answer to another call can wait.
+local function belongs(set, call, answer, reused)
+  local names_calls, node = set.names_calls, call.address or set.host
+  if answer.own then
+    -- Mostly the one before.
+    if set.names_call ~= node then
+      names_calls:put(node, true)
+      set.names_call = node
+    end
+    return true
+  elseif answer.own == false then
+    return false
+  elseif not names_calls:get(node) then
+    return true
+  elseif not reused then
+    names_calls:take(node)
+    set.names_call = false
+    return true
+  end
+  answer.keep = false
+  return answer.verdict == nil
+end
+
 -- One attempt. Returns the response, or nil, a reason token, a detail and DEAD,
--- EXCUSED or nil.
+-- EXCUSED, STRAY or nil.
 local function attempt(set, call)
   local conf, deadline = set.conf, call.deadline
   local sock, reused, generation, at = connect(set, call)
@@ -299,6 +336,7 @@ local function attempt(set, call)
     sock:close()
     return nil, "timeout", "no time left to send", EXCUSED
   end
+  call.id = ids.of_call()
   local ok, err, began = send(sock, conf, call, at)
   if not ok then
     sock:close()
@@ -307,7 +345,7 @@ local function attempt(set, call)
 
   local sent_at = now()
   local answer, partly
-  answer, err, partly = answers.receive(sock, conf, deadline, began)
+  answer, err, partly = answers.receive(sock, conf, deadline, began, call.id)
   if not answer then
     sock:close()
     if answer == false then
@@ -316,7 +354,12 @@ local function attempt(set, call)
     return receive_failed(set, call, reused, generation, err, sent_at, partly)
   end
 
-  if not (answer.keep and sock:setkeepalive(conf.keepalive_idle_ms, conf.keepalive_pool_size)) then
+  if not belongs(set, call, answer, reused) then
+    sock:close()
+    call.stray = true
+    return nil, "malformed", "receive: an answer to another call", reused and STRAY or nil
+  end
+  if not (answer.keep and not call.alone and sock:setkeepalive(conf.keepalive_idle_ms, conf.keepalive_pool_size)) then
     sock:close()
   end
   return answer
@@ -330,6 +373,11 @@ local function send_call(set, call)
   if shows == DEAD then
     call.retried = true
     answer, reason, detail, shows = attempt(set, call)
+  end
+  if shows == STRAY then
+    call.retried, call.alone = true, true
+    answer, reason, detail, shows = attempt(set, call)
+    call.alone = nil
   end
   return answer, reason, detail, shows == EXCUSED
 end

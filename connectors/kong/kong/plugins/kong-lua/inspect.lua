@@ -18,6 +18,7 @@ local breaker = require "kong.plugins.kong-lua.breaker"
 local client = require "kong.plugins.kong-lua.client"
 local contained = require "kong.plugins.kong-lua.contained"
 local coverage = require "kong.plugins.kong-lua.coverage"
+local ids = require "kong.plugins.kong-lua.ids"
 local notice = require "kong.plugins.kong-lua.notice"
 local payload = require "kong.plugins.kong-lua.payload"
 local reply = require "kong.plugins.kong-lua.reply"
@@ -109,6 +110,10 @@ function inspect.ask(set, log, call)
   end
 
   local answer, reason, detail, excused = client.call(set, call)
+  if call.stray then
+    notice.emit(log, "stray " .. set.node, "node " .. set.node .. " sent an answer that belongs to no call, "
+      .. "which was not used; its connection was closed")
+  end
   local verdict
   if answer then
     verdict, reason = read_verdict(answer)
@@ -193,6 +198,7 @@ local function ask_inline(set, log, about, outcome, head, rebuilt, content, why)
   local call = {
     fixed = set.requests, lines = payload.request_lines(common, rebuilt, content), head = head, content = content,
     deadline = deadline, timeout_ms = timeout_ms, waits = true, address = unset, retried = unset,
+    id = unset, stray = unset,
   }
   local answer, verdict, detail = inspect.ask(set, log, call)
 
@@ -249,7 +255,7 @@ end
 -- about: scheme, service and route as the gateway knows them, and streaming if its
 -- configuration says that bodies may not end. enqueue: delivery.enqueue(). log: writes one line at warn.
 local function guarded(conf, log, about, enqueue, outcome)
-  outcome.id = payload.mint_id()
+  outcome.id = ids.of_request()
   local set = settings.of(conf)
   outcome.set = set
   -- The head first: once the body has arrived, the server searches both for the head's end.

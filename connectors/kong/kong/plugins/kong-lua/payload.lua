@@ -1,39 +1,10 @@
 -- Makes what the connector sends to the node from the current request or response:
 -- the Inspector-* lines of the call, and the head of the inner message.
-local base64url = require("ngx.base64").encode_base64url
-
 local payload = {}
 
 local find, gsub, sub, byte, format = string.find, string.gsub, string.sub, string.byte, string.format
 local concat, sort = table.concat, table.sort
 local new_table = require "table.new"
-
--- Identifiers are cut from one long random text, so that one read of the system's
--- generator and one encoding serve many requests.
-local ID_LENGTH = 22
--- A multiple of three, so that base64 needs no padding; enough for 128 identifiers.
-local POOL_BYTES = 2112
-
-local pool, pool_at, pool_pid = "", 1, nil
-
-local function refill()
-  local source = assert(io.open("/dev/urandom", "rb"))
-  pool = base64url(source:read(POOL_BYTES))
-  source:close()
-  pool_at = 1
-  -- A text read before a fork would give every worker the same identifiers.
-  pool_pid = ngx.worker.pid()
-end
-
-function payload.mint_id()
-  local pid = ngx.worker.pid()
-  if pool_at > #pool or pool_pid ~= pid then
-    refill()
-  end
-  local id = sub(pool, pool_at, pool_at + ID_LENGTH - 1)
-  pool_at = pool_at + ID_LENGTH
-  return id
-end
 
 -- There are few names; this limit holds even if routes come and go.
 local MAX_TOKENS = 1024

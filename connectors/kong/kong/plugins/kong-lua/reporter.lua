@@ -2,8 +2,8 @@
 local cjson = require "cjson.safe"
 local client = require "kong.plugins.kong-lua.client"
 local coverage = require "kong.plugins.kong-lua.coverage"
+local ids = require "kong.plugins.kong-lua.ids"
 local notice = require "kong.plugins.kong-lua.notice"
-local payload = require "kong.plugins.kong-lua.payload"
 local settings = require "kong.plugins.kong-lua.settings"
 local now = require "kong.plugins.kong-lua.clock"
 
@@ -54,7 +54,7 @@ local function report(set, log)
   end
   local timeout_ms = set.conf.timeout_ms
   local answer, reason = client.call(set, {
-    fixed = set.coverage, lines = "Inspector-Request-Id: " .. payload.mint_id() .. "\r\n", head = text,
+    fixed = set.coverage, lines = "Inspector-Request-Id: " .. ids.of_request() .. "\r\n", head = text,
     deadline = now() + timeout_ms / 1000, timeout_ms = timeout_ms, anywhere = true,
   })
   if not answer or answer.status >= 300 then
@@ -93,7 +93,7 @@ function reporter.start(every, log, connector)
     return true
   end
   instance = {
-    id = payload.mint_id(),
+    id = ids.of_request(),
     worker = ngx.worker.id() or 0,
     connector = connector .. "/" .. settings.VERSION,
   }

@@ -62,7 +62,8 @@ local function fixed_lines(conf, endpoint, content_type, prefix, host_header)
   if conf.application_id then
     lines[#lines + 1] = "Inspector-Application: " .. conf.application_id
   end
-  lines[#lines + 1] = ""
+  -- Its value follows with each attempt.
+  lines[#lines + 1] = "Inspector-Call-Id: "
   return table.concat(lines, "\r\n")
 end
 
@@ -112,6 +113,8 @@ function settings.compile(conf)
     queue_name = node .. ":" .. identity .. ":" .. tostring(conf.queue_max_entries) .. ":"
       .. tostring(conf.queue_max_bytes),
     breaker_key = "kong-lua:breaker:" .. node,
+    -- Addresses of the node that say in their answers to which call these belong.
+    names_calls = recent.new(256), names_call = false,
     requests = fixed_lines(conf, "/v1/requests", "message/http; msgtype=request", prefix, host_header),
     responses = fixed_lines(conf, "/v1/responses", "message/http; msgtype=response", prefix, host_header),
     batch = fixed_lines(conf, "/v1/responses", "application/http; msgtype=request", prefix, host_header),
