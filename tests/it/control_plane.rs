@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use weir_testkit::control_plane::{PASSWORD, TOKEN};
 use weir_testkit::http::read;
 use weir_testkit::node::call;
-use weir_testkit::{Program, eventually};
+use weir_testkit::{Program, eventually, free_port};
 
 fn registration() -> Value {
     json!({"group": "default", "name": "n1", "role": "processing", "version": "0.1.0",
@@ -90,8 +90,7 @@ fn clients_behind_a_proxy_are_told_apart() {
 
 #[test]
 fn metrics_of_a_control_plane_are_served_alone_and_beside_a_node() {
-    // A port that was free a moment ago: the process does not tell which one it got.
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     let listen = format!("metrics.listen_address=127.0.0.1:{port}");
     let sets = ["metrics.enabled=true", listen.as_str()];
     for start in [Program::control_plane, Program::all_in_one] {

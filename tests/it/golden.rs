@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use tempfile::TempDir;
-use weir_testkit::{ControlPlane, Node, until};
+use weir_testkit::{ControlPlane, Node, free_port, until};
 
 /// The token with which the older node registered.
 const DEPLOY_TOKEN: &str = "example-deploy-token-of-the-golden-files";
@@ -123,11 +123,7 @@ fn an_older_spool_sends_what_was_not_acknowledged_and_nothing_else() {
 #[test]
 fn an_older_policy_is_in_force_while_the_control_plane_is_away() {
     let data = copy("node");
-    // Nothing listens there: the port is free, and stays reserved for this test.
-    let reserved = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = reserved.local_addr().unwrap().port();
-    drop(reserved);
-    let node = node(data.path(), port, DEPLOY_TOKEN);
+    let node = node(data.path(), free_port(), DEPLOY_TOKEN);
     let custom = node.inspect(b"GET /?q=golden-77 HTTP/1.1\r\nHost: shop.example\r\n\r\n");
     assert_eq!((custom.status, custom.header("inspector-attack")), (204, Some("rce")), "{custom:?}");
     let attack = node.inspect(b"GET /etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n");

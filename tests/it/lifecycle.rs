@@ -3,7 +3,7 @@ use std::io::{BufReader, Write};
 use std::net::TcpStream;
 use weir_testkit::http::read;
 use weir_testkit::node::call;
-use weir_testkit::{PATIENCE, until};
+use weir_testkit::{PATIENCE, free_port, until};
 
 const BENIGN: &[u8] = b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n";
 const ATTACK: &[u8] = b"GET /etc/passwd HTTP/1.1\r\nHost: example.com\r\n\r\n";
@@ -104,6 +104,42 @@ fn a_reload_takes_good_rules_and_keeps_the_last_good_on_a_bad_file() {
     node.signal("HUP");
     until("the file is refused", || node.metric("application_config_reload_errors_total") >= 1.0);
     assert_eq!(node.inspect(ATTACK).status, 200);
+}
+
+/// By default a write beyond it ends the process.
+#[test]
+fn a_limit_on_the_size_of_files_costs_records_and_not_the_node() {
+    let data = tempfile::tempdir().unwrap();
+    let sets = [
+        format!("data_dir={}", data.path().display()),
+        "events.enabled=true".into(),
+        "api.host=127.0.0.1".into(),
+        format!("api.port={}", free_port()),
+        "api.use_ssl=false".into(),
+        "api.token=of-no-control-plane".into(),
+    ];
+    let node = WEIR.node(&sets.iter().map(String::as_str).collect::<Vec<_>>());
+    let limited = std::process::Command::new("prlimit").args(["--fsize=20000", "--pid", &node.pid()]).status();
+    assert!(limited.is_ok_and(|status| status.success()), "prlimit of util-linux");
+    let mut sent = 0;
+    until("records are dropped", || {
+        sent += 1;
+        let attack = format!("GET /{sent}/etc/passwd HTTP/1.1\r\nHost: shop.example\r\n\r\n");
+        assert_eq!(node.inspect(attack.as_bytes()).status, 200);
+        node.metric("events_dropped_total{spool=\"events\",reason=\"disk_full\"}") > 0.0
+    });
+}
+
+#[test]
+fn a_reload_beside_a_control_plane_names_nothing_that_did_not_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("weir.log");
+    let both = WEIR.all_in_one(&[&format!("log.log_file={}", file.display())]);
+    let log = || std::fs::read_to_string(&file).unwrap_or_default();
+    let signal = std::process::Command::new("kill").args(["-HUP", &both.pid().to_string()]).status().unwrap();
+    assert!(signal.success());
+    until("the configuration is read again", || log().contains("\"reloaded\""));
+    assert!(!log().contains("take effect after a restart"), "{}", log());
 }
 
 #[test]

@@ -70,6 +70,8 @@ fn every_status_of_a_refusal_is_described() {
     }
 }
 
+const RESPONSE: (&str, &str) = ("Content-Type", "message/http; msgtype=response");
+
 /// Headers of HTTP itself, which a description need not tell.
 const PLAIN: &[&str] = &["content-type", "content-length", "date", "connection"];
 
@@ -117,6 +119,39 @@ fn answers_carry_the_described_headers_and_no_other() {
     assert!(has(&answers[3].1, "inspector-attack") && !has(&answers[0].1, "inspector-attack"));
     let answer = node.call("/openapi.json", &[], b"");
     assert_eq!((answer.status, answer.header("allow")), (405, Some("GET, HEAD")));
+}
+
+#[test]
+fn answers_name_the_call_to_which_they_belong() {
+    let node = WEIR.node(&["connector.auth.keys=0123456789abcdef"]);
+    let (id, key) = (("Inspector-Call-Id", "Ab-9_"), ("Authorization", "Bearer 0123456789abcdef"));
+    let (request, response) = (b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n");
+    let copy = b"POST /v1/responses HTTP/1.1\r\nInspector-Request-Id: a\r\nInspector-Call-Id: own\r\n\
+        Inspector-Client: 203.0.113.9\r\nContent-Length: 19\r\n\r\nHTTP/1.1 200 OK\r\n\r\n";
+    let report = br#"{"instance":"i","connector":"kong-lua/1.0.0"}"#;
+    let answers = [
+        (204, node.call("/v1/requests", &[id, key], request)),
+        (200, node.call("/v1/requests", &[id, key], b"GET /etc/passwd HTTP/1.1\r\nHost: a\r\n\r\n")),
+        (202, node.call("/v1/requests", &[id, key, ("Inspector-Blocking", "false")], request)),
+        (401, node.call("/v1/requests", &[id], request)),
+        (400, node.call("/v1/requests", &[id, key, ("Inspector-Client", "")], request)),
+        (204, node.call("/v1/responses", &[id, key, RESPONSE], response)),
+        (202, node.call("/v1/responses", &[id, key, ("Content-Type", "application/http")], copy)),
+        (204, node.call("/v1/coverage", &[id, key], report)),
+    ];
+    for (number, (status, answer)) in answers.iter().enumerate() {
+        assert_eq!(
+            (answer.status, answer.header("inspector-call-id")),
+            (*status, Some("Ab-9_")),
+            "{number}: {answer:?}"
+        );
+    }
+    let unnamed = node.call("/v1/requests", &[key], request);
+    assert_eq!((unnamed.status, unnamed.header("inspector-call-id")), (204, None));
+    let bad = node.call("/v1/requests", &[key, ("Inspector-Call-Id", "a b")], request);
+    assert_eq!((bad.status, bad.header("inspector-call-id")), (400, None));
+    let elsewhere = node.call("/v1/forward-auth/caddy", &[id, key], b"");
+    assert_eq!(elsewhere.header("inspector-call-id"), None);
 }
 
 #[test]

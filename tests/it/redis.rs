@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use weir_testkit::{skip, until};
+use weir_testkit::{free_port, skip, until};
 
 /// What a user of the server may do, as docs/abuse.md says.
 const RULES: &str = "on >secret-of-weir ~weir:* resetchannels -@all +@connection +eval +evalsha +script|load +time +exists \
@@ -21,11 +21,10 @@ pub struct Redis {
 }
 
 /// A port that is free, and so is the one that a cluster takes besides.
-fn free_port() -> u16 {
+fn free_ports() -> u16 {
     loop {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let other = port.checked_add(10_000).map(|port| TcpListener::bind(("127.0.0.1", port)));
-        if matches!(other, Some(Ok(_))) {
+        let port = free_port();
+        if TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
             return port;
         }
     }
@@ -34,7 +33,7 @@ fn free_port() -> u16 {
 impl Redis {
     /// One that does not run yet.
     fn new() -> Self {
-        Self { port: free_port(), process: None, home: tempfile::tempdir().unwrap() }
+        Self { port: free_ports(), process: None, home: tempfile::tempdir().unwrap() }
     }
 
     /// None where it is not installed.
@@ -76,13 +75,19 @@ impl Redis {
         answer.trim().to_owned()
     }
 
-    /// The whole answer to a command that is followed by the end of the connection.
-    fn answer(&self, line: &str) -> String {
-        let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        answer
+    /// Whether the answer to a command contains a text.
+    ///
+    /// A lost connection is an answer without it: a Sentinel closes the connections of ordinary clients while it
+    /// makes a replica the primary.
+    fn says(&self, line: &str, text: &str) -> bool {
+        let answer = || -> std::io::Result<String> {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port))?;
+            stream.write_all(format!("{line}\r\nQUIT\r\n").as_bytes())?;
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer)?;
+            Ok(answer)
+        };
+        answer().is_ok_and(|answer| answer.contains(text))
     }
 }
 
@@ -145,7 +150,7 @@ fn the_primary_that_a_sentinel_names_also_after_a_failover() {
     let directory = tempfile::tempdir().unwrap();
     let old = primary.port.to_string();
     let replica = Redis::start(&["--replicaof", "127.0.0.1", &old]).unwrap();
-    until("the replica follows", || replica.answer("INFO replication").contains("master_link_status:up"));
+    until("the replica follows", || replica.says("INFO replication", "master_link_status:up"));
     let mut sentinel = Redis::new();
     let file = directory.path().join("sentinel.conf");
     let text = format!(
@@ -165,7 +170,7 @@ fn the_primary_that_a_sentinel_names_also_after_a_failover() {
     exchanged([&a, &b]);
     assert!(!passes(&a, "x") && !passes(&b, "x"));
     primary.kill();
-    until("the replica is primary", || replica.answer("INFO replication").contains("role:master"));
+    until("the replica is primary", || replica.says("INFO replication", "role:master"));
     assert!((0..10).all(|_| passes(&a, "after")));
     until("they count together again", || !passes(&b, "after"));
 }
@@ -182,7 +187,7 @@ fn the_node_of_a_cluster_that_has_the_keys() {
     assert_eq!(high.command("CLUSTER ADDSLOTSRANGE 8192 16383"), "+OK");
     assert_eq!(first.command(&format!("CLUSTER MEET 127.0.0.1 {}", second.port)), "+OK");
     for redis in [&first, &second] {
-        until("the cluster is complete", || redis.answer("CLUSTER INFO").contains("cluster_state:ok"));
+        until("the cluster is complete", || redis.says("CLUSTER INFO", "cluster_state:ok"));
     }
     let told = if slot < 8_192 { high } else { low };
     assert!(told.command("EXISTS weir:{default}:hot").starts_with("-MOVED"));

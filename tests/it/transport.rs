@@ -210,8 +210,8 @@ fn a_further_head_has_the_time_for_a_head() {
 }
 
 #[test]
-fn heads_and_bodies_that_do_not_come_end_the_connection() {
-    let node = WEIR.node(&["load.header_timeout=200ms", "load.body_timeout=200ms"]);
+fn heads_that_do_not_come_end_the_connection() {
+    let node = WEIR.node(&["load.header_timeout=200ms"]);
     let mut silent = node.connect();
     let mut slow_head = node.connect();
     slow_head.write_all(b"POST /v1/requests HTTP/1.1\r\nHost: n").unwrap();
@@ -220,6 +220,12 @@ fn heads_and_bodies_that_do_not_come_end_the_connection() {
         stream.read_to_end(&mut rest).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408"), "{name}: {}", String::from_utf8_lossy(&rest));
     }
+}
+
+#[test]
+fn bodies_that_do_not_come_end_the_connection() {
+    // A busy machine may take longer for the head than a short limit on it allows.
+    let node = WEIR.node(&["load.header_timeout=10m", "load.body_timeout=200ms"]);
     let mut slow_body = BufReader::new(node.connect());
     let bytes = call("/v1/requests", &[], BENIGN);
     slow_body.get_mut().write_all(&bytes[..bytes.len() - 1]).unwrap();
