@@ -13,10 +13,12 @@ const RULES: &str = "- id: rce.own\n  attack: rce\n  about: A word of the test.\
 const POLICY: &str = "version: 1\nrules:\n  - {type: disable_attack_type, attack_type: xss}\n  \
     - {type: regex, id: 7, attack_type: vpatch, regex: 'quux[0-9]+'}\n\
     ip_lists:\n  - {list: deny, values: [198.51.100.7]}\n";
+// A debug build on a busy machine inspects slowly: its time limit must not decide verdicts.
 const CONFIGURATION: &str = "policy: {file: policy.yaml}\nrules:\n  directories: [rules.d]\nroute_config:\n  \
     routes:\n    - {host: monitored.example, wallarm_mode: monitoring}\n    - {host: off.example, wallarm_mode: off}\n\
     proxy_headers:\n  - {trusted_networks: [203.0.113.9/32], real_ip: [x-client]}\n\
-    block_reply: {status: 451}\n";
+    block_reply: {status: 451}\n\
+    http_inspector: {wallarm_process_time_limit: 60s}\n";
 
 /// Requests that what the configuration names decides about.
 const CONFIGURED: &[(&str, &[u8], &str)] = &[
