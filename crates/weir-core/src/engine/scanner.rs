@@ -74,6 +74,7 @@ enum ScanOutcome {
 
 impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
     fn visit(&mut self, value: &Value<'a>, tree: &PointTree<'a>) -> Result<(), Stop> {
+        let begin = self.budget.spent();
         let outcome = if value.covered { Ok(ScanOutcome::Other) } else { self.scan(value, tree) };
         if self.options.explain {
             self.explain(value, tree);
@@ -89,7 +90,8 @@ impl<'a> ValueVisitor<'a> for Scanner<'_, '_> {
                 tag: tree.segment(value.point).map(|segment| segment.tag),
                 skip_libinjection: self.options.skip_libinjection,
             };
-            self.benign.borrow_mut().insert(value.bytes, context);
+            let work = self.budget.spent() - begin;
+            self.benign.borrow_mut().insert(value.bytes, context, u32::try_from(work).unwrap_or(u32::MAX));
         }
         Ok(())
     }

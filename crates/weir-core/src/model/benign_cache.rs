@@ -8,6 +8,9 @@
 //! Bounded: `SETS` times `WAYS` values of at most `MAX_BYTES` bytes each. A value is stored when it comes the second
 //! time, so that values which come once, such as ids, evict none. A client that fills the cache with names of its own
 //! makes inspection as slow as it is without the cache.
+//!
+//! The cache saves time, never work units: a value that is skipped costs what its scan cost, so that what an inspection
+//! finds before the work limit does not depend on the requests before it.
 
 use super::point::Tag;
 use super::value::Zone;
@@ -56,6 +59,8 @@ impl ValueContext {
 struct Entry {
     place: ValueContext,
     bytes: SmallVec<[u8; 24]>,
+    /// Work units of its scan.
+    work: u32,
 }
 
 /// Values that are known to hold nothing.
@@ -69,6 +74,9 @@ pub struct BenignCache {
     tags: Vec<[u16; WAYS]>,
     once: Vec<u64>,
     noted: usize,
+    /// Work units of the scans that it spared.
+    #[cfg(test)]
+    pub spared: std::cell::Cell<u64>,
 }
 
 impl BenignCache {
@@ -79,24 +87,26 @@ impl BenignCache {
         }
     }
 
-    /// Whether `bytes` at `place` are known to hold nothing.
+    /// The work units that the scan of `bytes` at `place` took, if they are known to hold nothing.
     #[inline]
-    pub fn contains(&self, bytes: &[u8], place: ValueContext) -> bool {
+    pub fn get(&self, bytes: &[u8], place: ValueContext) -> Option<u32> {
         if self.tags.is_empty() || !place.is_cacheable(bytes.len()) {
-            return false;
+            return None;
         }
         let (at, tag) = set_and_tag(self.hasher.hash_one(bytes));
-        let same = |way: usize| {
+        let tags = self.tags[at];
+        (0..WAYS).filter(|&way| tags[way] == tag).find_map(|way| {
             let entry = &self.sets[at][way];
             // An empty entry holds the empty value, which holds nothing.
-            entry.bytes.as_slice() == bytes && entry.place == place
-        };
-        let tags = self.tags[at];
-        (0..WAYS).any(|way| tags[way] == tag && same(way))
+            let known = entry.bytes.as_slice() == bytes && entry.place == place;
+            #[cfg(test)]
+            self.spared.update(|units| units + u64::from(known) * u64::from(entry.work));
+            known.then_some(entry.work)
+        })
     }
 
-    /// `bytes` at `place` hold nothing, which does not depend on their point.
-    pub fn insert(&mut self, bytes: &[u8], place: ValueContext) {
+    /// `bytes` at `place` hold nothing, which does not depend on their point; their scan took `work` units.
+    pub fn insert(&mut self, bytes: &[u8], place: ValueContext, work: u32) {
         if !place.is_cacheable(bytes.len()) {
             return;
         }
@@ -112,7 +122,7 @@ impl BenignCache {
         let (set, tags) = (&mut self.sets[at], &mut self.tags[at]);
         set.rotate_right(1);
         tags.rotate_right(1);
-        set[0] = Entry { place, bytes: SmallVec::from_slice(bytes) };
+        set[0] = Entry { place, bytes: SmallVec::from_slice(bytes), work };
         tags[0] = tag;
     }
 
@@ -149,44 +159,44 @@ mod tests {
     fn what_came_twice_is_known_at_its_place_and_by_its_ruleset() {
         let mut known = BenignCache::default();
         known.reset_for(1);
-        known.insert(b"customer_id", NAME);
-        assert!(!known.contains(b"customer_id", NAME));
-        known.insert(b"customer_id", NAME);
-        assert!(known.contains(b"customer_id", NAME));
-        assert!(!known.contains(b"customer_ix", NAME) && !known.contains(b"customer_i", NAME));
+        known.insert(b"customer_id", NAME, 7);
+        assert!(known.get(b"customer_id", NAME).is_none());
+        known.insert(b"customer_id", NAME, 7);
+        assert!(known.get(b"customer_id", NAME).is_some());
+        assert!(known.get(b"customer_ix", NAME).is_none() && known.get(b"customer_i", NAME).is_none());
         for other in [
             ValueContext { zone: Zone::HEADER, ..NAME },
             ValueContext { tag: Some(Tag::GetName), ..NAME },
             ValueContext { skip_libinjection: true, ..NAME },
         ] {
-            assert!(!known.contains(b"customer_id", other), "{other:?}");
+            assert!(known.get(b"customer_id", other).is_none(), "{other:?}");
         }
         known.reset_for(1);
-        assert!(known.contains(b"customer_id", NAME));
+        assert!(known.get(b"customer_id", NAME).is_some());
         known.reset_for(2);
-        assert!(!known.contains(b"customer_id", NAME));
+        assert!(known.get(b"customer_id", NAME).is_none());
     }
 
     #[test]
     fn what_comes_once_drives_nothing_out_and_memory_is_bounded() {
         let mut known = BenignCache::default();
         for _ in 0..2 {
-            known.insert(b"name", NAME);
+            known.insert(b"name", NAME, 7);
         }
         // Some are taken to have come before, as they share a bit: seldom enough for the set of `name` to stay.
-        (0..MAX_ONCE / 16).for_each(|id| known.insert(format!("id-{id}").as_bytes(), NAME));
-        assert!(known.contains(b"name", NAME));
+        (0..MAX_ONCE / 16).for_each(|id| known.insert(format!("id-{id}").as_bytes(), NAME, 7));
+        assert!(known.get(b"name", NAME).is_some());
         for id in 0..8 * SETS * WAYS {
             for _ in 0..2 {
-                known.insert(format!("id-{id}").as_bytes(), NAME);
+                known.insert(format!("id-{id}").as_bytes(), NAME, 7);
             }
         }
         assert_eq!(known.sets.len(), SETS);
         let long = [b'a'; MAX_BYTES + 1];
         for _ in 0..2 {
-            known.insert(&long, NAME);
+            known.insert(&long, NAME, 7);
         }
-        assert!(!known.contains(&long, NAME));
+        assert!(known.get(&long, NAME).is_none());
         assert!(known.noted <= MAX_ONCE);
     }
 }

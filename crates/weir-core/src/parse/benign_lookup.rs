@@ -14,10 +14,10 @@ pub struct BenignLookup<'o> {
 }
 
 impl BenignLookup<'_> {
-    /// Whether `bytes` in `zone`, at a point whose last step is `tag`, are known to be benign.
+    /// The work units of a scan of `bytes` in `zone`, at a point whose last step is `tag`, if they are known to be benign.
     #[inline]
-    pub(super) fn contains(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
+    pub(super) fn get(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> Option<u32> {
         let place = ValueContext { zone, tag, skip_libinjection: self.skip_libinjection };
-        self.cache.borrow().contains(bytes, place)
+        self.cache.borrow().get(bytes, place)
     }
 }

@@ -31,6 +31,8 @@ pub struct Emitter<'x, 'a> {
     pub(super) recodes: Option<Recoded<'a>>,
     /// Index of the first value that the running parser emitted.
     pub(super) batch: usize,
+    /// Values known to be benign that the running parser emitted since then; they are not stored.
+    pub(super) passed_over: usize,
 }
 
 /// What a parser that recodes a value as a whole decodes.
@@ -79,6 +81,7 @@ impl<'a> Emitter<'_, 'a> {
             budget: self.budget,
             options: self.options,
             batch: self.state.values.len(),
+            passed_over: 0,
             state: self.state,
             visitor: self.visitor,
             at,
@@ -94,6 +97,7 @@ impl<'a> Emitter<'_, 'a> {
         let mut at = self.batch;
         drain(&mut self.within(None), &mut at)?;
         self.state.values.truncate(self.batch);
+        self.passed_over = 0;
         // The points above the current one are older than it.
         self.state.tree.truncate(self.at.index() + 1);
         Ok(())
@@ -118,10 +122,11 @@ impl<'a> Emitter<'_, 'a> {
     /// Emits `bytes` at the current point, in `zone` and with what is declared about them.
     pub fn value_as(&mut self, bytes: &'a [u8], zone: Zone, hint: Hint<'a>) -> Result<(), Stop> {
         self.charge_value(bytes)?;
-        if hint != Hint::None || !self.passes_over(bytes, zone, self.tag()) {
-            self.push(bytes, zone, hint)?;
+        if hint == Hint::None && self.passes_over(bytes, zone, self.tag())? {
+            Ok(())
+        } else {
+            self.push(bytes, zone, hint)
         }
-        Ok(())
     }
 
     /// Pays for a pass over `bytes` that looks for a few kinds of bytes.
@@ -148,10 +153,21 @@ impl<'a> Emitter<'_, 'a> {
         Err(Stop::Limit)
     }
 
-    /// Whether `bytes` are known to be benign at a point whose last step is `tag`.
+    /// Whether `bytes` are known to be benign at a point whose last step is `tag`; then their scan is paid for, and they
+    /// count as a value of the batch. What is decoded is not looked up: whether it is scanned depends on other forms.
     #[inline]
-    fn passes_over(&self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> bool {
-        self.options.benign.is_some_and(|benign| benign.contains(bytes, zone, tag))
+    fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> Result<bool, Stop> {
+        let lookup = self.options.benign.filter(|_| self.recodes.is_none());
+        let Some(work) = lookup.and_then(|benign| benign.get(bytes, zone, tag)) else { return Ok(false) };
+        self.budget.spend(work as usize)?;
+        self.passed_over += 1;
+        self.flush_full_batch()?;
+        Ok(true)
+    }
+
+    #[inline]
+    fn flush_full_batch(&mut self) -> Result<(), Stop> {
+        if self.state.values.len() - self.batch + self.passed_over >= BATCH { self.flush() } else { Ok(()) }
     }
 
     #[inline]
@@ -175,7 +191,7 @@ impl<'a> Emitter<'_, 'a> {
         };
         let value = Value { hint, depth: self.depth, form, changes, ..Value::new(self.at, bytes, zone) };
         self.state.values.push(value);
-        if self.state.values.len() - self.batch >= BATCH { self.flush() } else { Ok(()) }
+        self.flush_full_batch()
     }
 
     /// Emits `bytes` one step down.
@@ -191,7 +207,7 @@ impl<'a> Emitter<'_, 'a> {
     pub fn name(&mut self, tag: Tag, name: &'a [u8]) -> Result<(), Stop> {
         let zone = self.zone.with(Zone::NAME);
         self.charge_value(name)?;
-        if self.passes_over(name, zone, Some(tag)) {
+        if self.passes_over(name, zone, Some(tag))? {
             return Ok(());
         }
         self.enter(Segment::plain(tag))?;

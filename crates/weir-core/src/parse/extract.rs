@@ -112,8 +112,20 @@ pub fn extract_with_buffers<'a>(
     let mut state = state_with_capacity(estimated_values(message), buffers);
     state.inflate_left = limits.inflated_for(message.body.len());
     let (at, zone, depth) = (PointId::ROOT, Zone::META, 0);
-    let mut em =
-        Emitter { bump, limits, budget, options, state: &mut state, visitor, at, zone, depth, recodes: None, batch: 0 };
+    let mut em = Emitter {
+        bump,
+        limits,
+        budget,
+        options,
+        state: &mut state,
+        visitor,
+        at,
+        zone,
+        depth,
+        recodes: None,
+        batch: 0,
+        passed_over: 0,
+    };
     em.begin(message.head_len(), false);
     parse_head(message, &mut em);
     em.finish(0);
