@@ -15,7 +15,8 @@ if command -v npm >/dev/null; then npm=; fi
 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends \
   postgresql redis-server faketime chromium chromium-driver fonts-dejavu-core \
   $npm bubblewrap busybox sqlmap nginx-light mariadb-server-core mariadb-client-core ruby php-cli php-twig smarty4 \
-  php-xml golang-go libcgi-pm-perl libplack-perl libmojolicious-perl ruby-sinatra puma \
+  php-xml golang-go default-jdk-headless libtomcat10-java \
+  libjetty9-java libgoogle-gson-java libjackson2-databind-java libcommons-fileupload-java libcgi-pm-perl libplack-perl libmojolicious-perl ruby-sinatra puma \
   python3 python3-venv python3-jinja2 python3-mako python3-lxml python3-yaml python3-psycopg2 python3-pymysql
 cd "$(dirname "$0")/.."
 python3 -m venv target/mail-tests
@@ -26,9 +27,12 @@ mkdir -p target/browser-tests
 cp tests/browser/npm/package.json tests/browser/npm/package-lock.json target/browser-tests/
 npm ci --prefix target/browser-tests --ignore-scripts --no-audit --no-fund
 servers=target/ground/servers
-mkdir -p $servers/node $servers/go
+mkdir -p $servers/node $servers/go $servers/java
 /usr/bin/python3 -m venv --system-site-packages $servers/python
 $servers/python/bin/pip install --quiet --require-hashes --only-binary=:all: -r tests/ground/servers/python/requirements.txt
 cp tests/ground/servers/node/package.json tests/ground/servers/node/package-lock.json $servers/node/
 npm ci --prefix $servers/node --ignore-scripts --no-audit --no-fund
 GO111MODULE=off CGO_ENABLED=0 go build -o $servers/go/app tests/ground/servers/go/app.go
+jars=/usr/share/java
+javac -nowarn -d $servers/java -cp "$(echo $jars/tomcat10-*.jar $jars/jetty9-*.jar | tr ' ' ':'):$jars/servlet-api.jar:$jars/gson.jar:\
+$jars/jackson-core.jar:$jars/jackson-databind.jar:$jars/jackson-annotations.jar:$jars/commons-fileupload.jar" tests/ground/servers/java/*.java

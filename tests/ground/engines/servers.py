@@ -13,6 +13,17 @@ import time
 PORT = 8400
 # Applications lie in /servers, packages of registries in /packages.
 PYTHON = ["/packages/python/bin/python", "-B"]
+JARS = "/usr/share/java"
+# Of Debian's packages; Tomcat has an interface of other names than Jetty.
+TOMCAT = [f"{JARS}/tomcat10-{part}.jar" for part in ("catalina", "coyote", "util", "util-scan", "juli", "servlet-api", "annotations-api", "api", "jaspic-api", "jni")]
+JETTY = [f"{JARS}/jetty9-{part}.jar" for part in ("server", "servlet", "util", "http", "io", "security")] + [f"{JARS}/{name}.jar" for name in ("servlet-api", "commons-fileupload", "commons-io")]
+JSON = [f"{JARS}/{name}.jar" for name in ("gson", "jackson-core", "jackson-databind", "jackson-annotations")]
+
+
+def java(jars, name, *arguments):
+    return ["/usr/bin/java", "-Xmx256m", "-XX:TieredStopAtLevel=1", "-cp", ":".join(["/packages/java", *jars, *JSON]), name, str(PORT), "/scratch", *arguments]
+
+
 COMMANDS = {
     **{name: [*PYTHON, "/servers/python/wsgi.py", name, str(PORT)] for name in ("flask", "django", "bottle", "webob", "cherrypy", "falcon")},
     **{name: [*PYTHON, "/servers/python/own.py", name, str(PORT)] for name in ("fastapi", "aiohttp", "tornado", "sanic")},
@@ -22,6 +33,9 @@ COMMANDS = {
     "php server": ["/usr/bin/php", "-d", "variables_order=GPCS", "-d", "display_errors=0", "-S", f"127.0.0.1:{PORT}", "/servers/php/app.php"],
     "sinatra": ["/usr/bin/puma", "--quiet", "--threads", "1:1", "--bind", f"tcp://127.0.0.1:{PORT}", "/servers/ruby/app.ru"],
     "go": ["/packages/go/app", str(PORT)],
+    "tomcat": java(TOMCAT, "TomcatServer"),
+    "jetty": java(JETTY, "JettyServer", "own"),
+    "fileupload": java(JETTY, "JettyServer", "fileupload"),
 }
 MAX_ANSWER = 1 << 22
 SECONDS = 2

@@ -23,6 +23,9 @@ NEEDS = {
     **{name: ["/usr/bin/node", PACKAGES / "node/node_modules/express"] for name in ("express", "busboy", "formidable", "multiparty", "fetch", "json5", "fastify", "koa", "hapi", "hono")},
     "cgi": ["/usr/share/perl5/CGI.pm", "/usr/share/perl5/Plack"], "plack": ["/usr/share/perl5/Plack"], "mojolicious": ["/usr/share/perl5/Mojolicious"],
     "php server": ["/usr/bin/php"], "sinatra": ["/usr/bin/puma", "/usr/share/rubygems-integration"], "go": [PACKAGES / "go/app"],
+    "tomcat": ["/usr/share/java/tomcat10-catalina.jar", PACKAGES / "java/TomcatServer.class"],
+    "jetty": ["/usr/share/java/jetty9-server.jar", PACKAGES / "java/JettyServer.class"],
+    "fileupload": ["/usr/share/java/commons-fileupload.jar", PACKAGES / "java/JettyServer.class"],
 }
 
 
