@@ -59,6 +59,7 @@ pub(super) fn read(
     }
     let control = abuse_controls::read(fields, name, notices);
     let mut key = key(fields);
+    let key_is_wrong = fields.mistakes() > before;
     if control.by_session && !key.contains(&KeyPart::Session) {
         key.push(KeyPart::Session);
     }
@@ -73,7 +74,7 @@ pub(super) fn read(
     let reply = reply(fields, kind);
     let unlistable =
         !key.contains(&KeyPart::Client) && matches!(reaction, Reaction::Graylist(_) | Reaction::Denylist(_));
-    if unlistable && fields.mistakes() == before {
+    if unlistable && !key_is_wrong {
         fields.error("key", "only a source can be listed: add `client` to the key, or use the reaction `block`");
     }
     let threshold = threshold?;

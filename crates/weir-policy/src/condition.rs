@@ -97,6 +97,16 @@ impl Condition {
         }
     }
 
+    /// Whether it holds only for paths that end with a slash.
+    pub fn is_at_final_slash(&self) -> bool {
+        let (Test::Equal(value) | Test::Iequal(value)) = &self.test else { return false };
+        match self.subject {
+            Subject::ActionName => value.is_empty(),
+            Subject::Uri => value.split(|&byte| byte == b'?').next().is_some_and(|path| path.ends_with(b"/")),
+            _ => false,
+        }
+    }
+
     /// Whether the condition holds for a request as `reading` understands it.
     pub fn holds(&self, reading: &Reading<'_, '_, '_>) -> bool {
         if let Subject::Query(name) = &self.subject {

@@ -3,8 +3,10 @@
 //! [`PolicyDoc::parse`] reads the syntax and keeps the location of every value. `Policy::compile` checks the values and
 //! reports all mistakes at once.
 
+use super::doc_shape;
 use super::error::PolicyError;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_saphyr::Spanned;
 use std::collections::BTreeMap;
@@ -49,14 +51,9 @@ struct RawDocument {
 impl PolicyDoc {
     /// Reads a document in YAML or JSON; errors refer to it as `name`. An empty document is valid.
     pub fn parse(name: &str, text: &str) -> Result<PolicyDoc, Vec<PolicyError>> {
-        let mut budget = serde_saphyr::Budget::default();
-        (budget.max_nodes, budget.max_events) = (MAX_NODES, 2 * MAX_NODES);
-        budget.max_total_scalar_bytes = MAX_SCALARS;
-        let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
-        let raw: Option<RawDocument> = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let (line, column) = error.location().map_or((0, 0), |l| (l.line() as usize, l.column() as usize));
-            let message = error.to_string();
-            vec![PolicyError { file: name.into(), line, column, at: String::new(), message }]
+        let raw: Option<RawDocument> = read(text).map_err(|error| {
+            let found = doc_shape::mistakes(name, text);
+            if found.is_empty() { vec![unreadable(name, text, &error)] } else { found }
         })?;
         let Some(raw) = raw else { return Ok(PolicyDoc { name: name.into(), ..PolicyDoc::default() }) };
         let top = [("version", raw.version.clone()), ("mode", raw.mode.clone())];
@@ -69,6 +66,33 @@ impl PolicyDoc {
     pub fn from_json(name: &str, value: &Value) -> Result<PolicyDoc, Vec<PolicyError>> {
         Self::parse(name, &escaped(&value.to_string()))
     }
+}
+
+/// Reads YAML or JSON.
+pub(super) fn read<T: DeserializeOwned>(text: &str) -> Result<T, serde_saphyr::Error> {
+    let mut budget = serde_saphyr::Budget::default();
+    (budget.max_nodes, budget.max_events) = (MAX_NODES, 2 * MAX_NODES);
+    budget.max_total_scalar_bytes = MAX_SCALARS;
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { budget: Some(budget), with_snippet: false })
+}
+
+/// Why a document cannot be read at all. Its place is beside the message, not in it.
+fn unreadable(name: &str, text: &str, error: &serde_saphyr::Error) -> PolicyError {
+    let (line, column) = error.location().map_or((0, 0), |l| (l.line() as usize, l.column() as usize));
+    let message = match read::<Value>(text) {
+        Ok(value) if !value.is_object() => {
+            format!(
+                "a policy is a mapping with `version`, `mode`, `rules`, `ip_lists` and `anomalies`, got {}",
+                shown(&value)
+            )
+        }
+        _ => {
+            let message = error.to_string();
+            let place = format!(" at line {line}, column {column}");
+            message.strip_suffix(&place).map(str::to_owned).unwrap_or(message)
+        }
+    };
+    PolicyError { file: name.into(), line, column, at: String::new(), message }
 }
 
 /// Escapes the characters of JSON that YAML does not allow literally. They occur only in strings.

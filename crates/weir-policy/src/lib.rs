@@ -38,6 +38,7 @@ mod condition;
 pub mod custom;
 mod decide;
 mod doc;
+mod doc_shape;
 pub mod error;
 mod exceptions;
 mod filters;

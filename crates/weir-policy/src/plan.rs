@@ -50,14 +50,14 @@ impl Policy {
         };
         if plan.bypass.is_none() {
             self.apply_rules(request, &readings, &mut plan);
-            plan.counted = self.with_slash_removed(request, &readings, plan.active.in_any());
+            plan.counted = self.with_other_slash(request, &readings, plan.active.in_any());
         }
         plan
     }
 
-    /// Actions that apply, or would without the slash at the end of the path, where these are more: most servers take
-    /// `/login/` for `/login`, and a client must not leave a limit by it.
-    fn with_slash_removed(
+    /// Actions that apply, or would without the slash at the end of the path, or with one, where these are more: most servers
+    /// take `/login/` for `/login`, and a client must not leave a limit by it, whichever of them the rule was written for.
+    fn with_other_slash(
         &self,
         request: &RequestContext<'_, '_>,
         readings: &[ReadingPlan<'_>],
@@ -68,7 +68,11 @@ impl Policy {
         }
         let mut all = active.clone();
         for ((host, path), plan) in self::readings(request).zip(readings) {
-            if let Some(path) = without_slash(path) {
+            let path = match without_slash(path) {
+                None if self.rules.counts_at_final_slash() => with_slash(path),
+                other => other,
+            };
+            if let Some(path) = path {
                 let more = self.rules.matching(&Reading { request, host, path: &path, application: plan.application });
                 all.extend(more);
             }
@@ -189,6 +193,22 @@ fn without_slash<'p>(path: &'p DecodedPath<'_>) -> Option<DecodedPath<'p>> {
     })
 }
 
+/// A path with a slash at its end, if it has none.
+fn with_slash<'p>(path: &'p DecodedPath<'_>) -> Option<DecodedPath<'p>> {
+    if path.text.is_empty() || path.text.ends_with(b"/") {
+        return None;
+    }
+    let last = path.text.rsplit(|&byte| byte == b'/').next().unwrap_or_default();
+    let segments = path.segments.iter().map(|segment| Cow::Borrowed(&**segment));
+    Some(DecodedPath {
+        text: Cow::Owned([&*path.text, b"/"].concat()),
+        segments: segments.chain([Cow::Borrowed(last)]).collect(),
+        action_name: Cow::Borrowed(b""),
+        action_ext: None,
+        parameters_removed: path.parameters_removed,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::{Settings, Source};
@@ -247,6 +267,23 @@ mod tests {
         "/static/..%c0%afadmin/x",
         "/admin/../static/../admin/x",
     ];
+
+    #[test]
+    fn a_limit_for_a_path_with_a_final_slash_also_counts_the_path_without_it() {
+        let form = r#"{"type": "equal", "point": ["path", 0], "value": "login"}, {"type": "absent", "point": ["path", 1]},
+            {"type": "equal", "point": ["action_name"], "value": ""}, {"type": "absent", "point": ["action_ext"]}"#;
+        for action in [form, r#"{"type": "equal", "point": ["uri"], "value": "/login/"}"#] {
+            let rule = format!(r#"{{"id": 1, "type": "rate_limit", "threshold": 4, "action": [{action}]}}"#);
+            let policy = policy(&Settings::default(), &rule);
+            let counts = |target: &str| ask(&policy, target, |_, plan| policy.abuse_rules(&plan, 1).count());
+            for target in ["/login/", "/login", "/LOGIN", "/%6cogin"] {
+                assert_eq!(counts(target), 1, "{target}");
+            }
+            for target in ["/", "/login/x", "/login/x/", "/a/login", "/logins", "/login.php"] {
+                assert_eq!(counts(target), 0, "{target}");
+            }
+        }
+    }
 
     #[test]
     fn no_spelling_enters_a_route_in_mode_off() {

@@ -90,6 +90,8 @@ pub(super) struct Rules {
     actions: Vec<ActionRules>,
     index: Index,
     customs: HashMap<u64, CustomRule>,
+    /// Whether a limit on behaviour is for a path that ends with a slash.
+    at_final_slash: bool,
 }
 
 impl Rules {
@@ -127,6 +129,8 @@ impl Rules {
             rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs));
             // Rules that count by the same values are counted together, and those of one kind in one go.
             action.abuse.sort_by_key(|(_, rule)| (rule.key_number(), rule.kind));
+            all.at_final_slash |=
+                !action.abuse.is_empty() && action.conditions.iter().any(Condition::is_at_final_slash);
             all.actions.push(action);
         }
         let filed = all.actions.iter().enumerate().skip(1);
@@ -203,6 +207,11 @@ impl Rules {
         let custom = self.customs.get(&id)?;
         let holds = custom.action == 0 || active.in_any().contains(&custom.action);
         (holds && custom.expires > now).then_some(&custom.signature)
+    }
+
+    /// Whether a limit on behaviour is for a path that ends with a slash.
+    pub fn counts_at_final_slash(&self) -> bool {
+        self.at_final_slash
     }
 
     /// Abuse rules, whatever their conditions.
