@@ -377,6 +377,16 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("GET /faq/what-is-it%3F", "", ""),
     ("GET /html/usr/share/doc/hostname/copyright", "", ""),
     ("GET /weaver/weaver.file.FileDownload?fileid=7&download=1", "Cookie: ecology_JSessionid=4f2a", ""),
+    ("POST /RemoteControlAuth/api/Auth", "", r#"{"logintype":"1","username":"ada","password":"4f2a"}"#),
+    ("POST /api/v1/fabric_device_auth/fortigate/init", "X-SSL-CLIENT-VERIFY: NONE", "a"),
+    ("GET /wsfed/passive?wa=wsignin1.0&wctx=rm%3D0", "", ""),
+    ("POST /mcp_message?sessionId=4f2a", "Authorization: 4f2a", r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#),
+    ("GET /api/modular-connector/login/4f2a/?origin=mo&type=request&mrid=4f2a", "", ""),
+    (
+        "POST /api/v1/build_public_tmp/3f2b8c1e-1111-4222-8333-abcdefabcdef/flow",
+        "Cookie: client_id=4f2a",
+        r#"{"inputs":{"input_value":"hi"},"data":{"nodes":[{"code":{"value":"import os\nclass A: pass"}}]}}"#,
+    ),
 ];
 
 #[test]

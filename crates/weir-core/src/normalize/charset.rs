@@ -1,5 +1,6 @@
 //! Character sets other than UTF-8. A server may decode a value by a declaration, by a byte order mark or by guessing.
 
+mod code_page;
 mod declaration;
 mod ebcdic;
 mod overlong;
@@ -9,7 +10,6 @@ pub use declaration::{xml_in_ebcdic, xml_label};
 pub use overlong::overlong;
 pub use utf7::utf7;
 
-use ebcdic::{IBM037, IBM273, IBM500, IBM875, IBM1026};
 use encoding_rs::Encoding;
 use std::borrow::Cow;
 
@@ -82,25 +82,8 @@ fn listed(label: &[u8]) -> Charset {
         b"utf-16-le" => Charset::Utf16(Endian::Little),
         b"utf-32" | b"utf-32le" | b"utf-32-le" | b"utf32" | b"u32" | b"ucs-4" => Charset::Utf32(Endian::Little),
         b"utf-32be" | b"utf-32-be" => Charset::Utf32(Endian::Big),
-        b"ebcdic-cp-us" => Charset::Ebcdic(&IBM037),
-        b"ebcdic-cp-be" | b"ebcdic-cp-ch" => Charset::Ebcdic(&IBM500),
         b"us-ascii" | b"ascii" => Charset::Utf8,
-        _ => code_page(label).map_or_else(|| web(label), Charset::Ebcdic),
-    }
-}
-
-/// A code page of EBCDIC by its number: `ibm037`, `cp037`, `csIBM037`, `IBM-37`, `037`.
-fn code_page(label: &[u8]) -> Option<&'static [u8; 256]> {
-    let number = label.strip_prefix(b"cs").unwrap_or(label);
-    let number = number.strip_prefix(b"ibm").or_else(|| number.strip_prefix(b"cp")).unwrap_or(number);
-    let number = number.strip_prefix(b"-").unwrap_or(number);
-    match std::str::from_utf8(number).ok()?.parse::<u16>().ok()? {
-        37 | 424 | 1140 => Some(&IBM037),
-        500 | 1148 => Some(&IBM500),
-        273 | 1141 => Some(&IBM273),
-        875 => Some(&IBM875),
-        1026 => Some(&IBM1026),
-        _ => None,
+        _ => code_page::of(label).map_or_else(|| web(label), Charset::Ebcdic),
     }
 }
 
@@ -162,7 +145,11 @@ pub fn decode(input: &[u8], charset: Charset) -> Decoded<'_> {
         },
         Charset::Utf16(endian) => units(input, 2, endian),
         Charset::Utf32(endian) => units(input, 4, endian),
-        Charset::Ebcdic(table) => (input.iter().flat_map(|&b| latin1(table[b as usize])).collect(), false),
+        Charset::Ebcdic(table) => {
+            // Pages of East Asia shift between one and two bytes by SO and SI, which leave no text of their own.
+            let shown = input.iter().filter(|b| !matches!(b, 0x0e | 0x0f));
+            (shown.flat_map(|&b| latin1(table[b as usize])).collect(), false)
+        }
         Charset::Listed(encoding) => {
             let (text, faulty) = encoding.decode_without_bom_handling(input);
             (text.into_owned().into_bytes(), faulty)
@@ -208,6 +195,7 @@ fn units(input: &[u8], size: usize, endian: Endian) -> (Vec<u8>, bool) {
 
 #[cfg(test)]
 mod tests {
+    use super::ebcdic::{IBM037, IBM273, IBM500, IBM870, IBM1026};
     use super::*;
     use proptest::prelude::*;
 
@@ -232,7 +220,7 @@ mod tests {
             ("IBM01148", Charset::Ebcdic(&IBM500)),
             ("cp273", Charset::Ebcdic(&IBM273)),
             ("ibm-1026", Charset::Ebcdic(&IBM1026)),
-            ("875", Charset::Ebcdic(&IBM875)),
+            ("875", Charset::Ebcdic(&IBM870)),
             ("cp1252", Charset::Listed(encoding_rs::WINDOWS_1252)),
         ] {
             assert_eq!(named(label.as_bytes()), want, "{label}");
@@ -244,6 +232,8 @@ mod tests {
         let ebcdic: &[u8] = &[0x4c, 0xa2, 0x83, 0x99, 0x89, 0x97, 0xa3, 0x6e];
         assert_eq!(decode(ebcdic, named(b"ibm037")).text.as_ref(), b"<script>");
         assert_eq!(decode(&[0xfc, 0x6e, 0x4c, 0x48], Charset::Ebcdic(&IBM1026)).text.as_ref(), b"\"><{");
+        assert_eq!(decode(&[0x4c, 0x0e, 0x0f, 0xa2], named(b"cp935")).text.as_ref(), b"<s");
+        assert_eq!(decode(&[0x66, 0x76, 0xb3], named(b"290")).text.as_ref(), b"ent");
         assert_eq!(decode(b"+ADw-script+AD4-1", Charset::Utf7).text.as_ref(), b"<script>1");
         assert_eq!(decode("ÄÖ".as_bytes(), Charset::Utf8).text.as_ref(), "ÄÖ".as_bytes());
         assert!(decode(b"\xff", Charset::Utf8).faulty);

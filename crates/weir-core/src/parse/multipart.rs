@@ -5,6 +5,7 @@
 //! that only some servers treat as a file is both a file and a field.
 
 mod disposition;
+mod lines;
 mod upload;
 
 use super::emitter::{Emitter, Pairs};
@@ -12,6 +13,7 @@ use super::{Applicability, Candidate, ParseError, Parsed, content};
 use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag, Zone};
 use crate::normalize::{base64, quoted_printable};
 use disposition::Disposition;
+use lines::{Delimiters, folded_line, line_length};
 use memchr::{memchr, memmem};
 
 /// Header lines read of one part. Later ones are inspected as part of the whole body only.
@@ -52,15 +54,16 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         for delimiters in [Delimiters::OnLines, Delimiters::Anywhere] {
             em.budget.spend(value.bytes.len())?;
             let parts = split_parts(value.bytes, boundary, delimiters, em.limits.multipart_parts, &mut broken);
+            let mut has_other_lines = parts.has_delimiter_within_line;
             if !parts.pieces.is_empty() {
                 split = true;
-                emit_parts(&parts, &mut broken, em)?;
+                has_other_lines |= emit_parts(&parts, delimiters, &mut broken, em)?;
             }
             if parts.too_many {
                 em.skip(SkipReason::CountLimit);
                 return Err(ParseError::Limit);
             }
-            if !parts.has_delimiter_within_line {
+            if !has_other_lines {
                 break;
             }
         }
@@ -105,15 +108,6 @@ fn boundaries<'a>(value: &Candidate<'a>, broken: &mut bool) -> Vec<&'a [u8]> {
         }
     }
     found
-}
-
-/// Where a delimiter may begin.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Delimiters {
-    /// At the beginning of a line.
-    OnLines,
-    /// Within a line too: some servers search for the delimiter alone, or take a bare CR as the end of a line.
-    Anywhere,
 }
 
 /// A body split at its delimiter lines.
@@ -164,10 +158,11 @@ fn split_parts<'a>(
         }
         let rest = &body[at + delimiter.len()..];
         closed = rest.starts_with(b"--");
-        let rest_of_line = &rest[..memchr(b'\n', rest).unwrap_or(rest.len())];
-        let padding = if closed { &rest_of_line[2..] } else { rest_of_line };
+        let rest_of_line = &rest[..line_length(rest, delimiters)];
+        let padding = if closed { rest_of_line.get(2..).unwrap_or_default() } else { rest_of_line };
+        parts.has_delimiter_within_line |= lines::has_bare_cr(rest_of_line);
         *broken |= !padding.trim_ascii().is_empty() || (rest_of_line.len() < rest.len() && !padding.ends_with(b"\r"));
-        done = (at + delimiter.len() + rest_of_line.len() + 1).min(body.len());
+        done = at + delimiter.len() + lines::next(rest, rest_of_line.len());
         start = Some(done);
     }
     match start {
@@ -194,15 +189,23 @@ fn line_end(before: &[u8], broken: &mut bool) -> usize {
     }
 }
 
-fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emitter<'_, 'a>) -> Result<(), Stop> {
+/// Emits all parts, and says whether a header of one has a bare CR, which some servers take for the end of a line.
+fn emit_parts<'a>(
+    parts: &Parts<'a>,
+    delimiters: Delimiters,
+    broken: &mut bool,
+    em: &mut Emitter<'_, 'a>,
+) -> Result<bool, Stop> {
     for outer in [parts.preamble, parts.epilogue] {
         if !outer.trim_ascii().is_empty() {
             em.value(outer)?;
         }
     }
     let mut fields = Pairs::new();
+    let mut has_bare_cr = false;
     for piece in &parts.pieces {
-        let part = Part::read(piece, broken);
+        let part = Part::read(piece, delimiters, broken);
+        has_bare_cr |= part.has_bare_cr;
         let (name, names) = part.disposition.names.split_first().map_or((&b""[..], &[][..]), |(n, rest)| (*n, rest));
         let is_plain = !part.is_file() && part.media.is_none() && part.coding.is_none();
         part.emit_headers(name, names, em)?;
@@ -213,7 +216,8 @@ fn emit_parts<'a>(parts: &Parts<'a>, broken: &mut bool, em: &mut Emitter<'_, 'a>
             part.emit(name, em)?;
         }
     }
-    em.pairs(Tag::Multipart, Tag::MultipartName, &fields)
+    em.pairs(Tag::Multipart, Tag::MultipartName, &fields)?;
+    Ok(has_bare_cr)
 }
 
 /// One part, its headers read.
@@ -226,11 +230,12 @@ struct Part<'a> {
     headers: Vec<(&'a [u8], &'a [u8])>,
     /// Whether servers differ in which headers the part has.
     has_disputed_headers: bool,
+    has_bare_cr: bool,
 }
 
 impl<'a> Part<'a> {
     /// Reads a part. Its headers end at the first empty line; without one, the whole part is content.
-    fn read(piece: &'a [u8], broken: &mut bool) -> Self {
+    fn read(piece: &'a [u8], delimiters: Delimiters, broken: &mut bool) -> Self {
         let mut part = Part {
             content: piece,
             disposition: Disposition::default(),
@@ -238,15 +243,18 @@ impl<'a> Part<'a> {
             coding: None,
             headers: Vec::new(),
             has_disputed_headers: false,
+            has_bare_cr: false,
         };
         let mut at = 0;
         let mut lines = 0;
         loop {
-            let Some(line) = folded_line(&piece[at..]) else {
+            let Some(line) = folded_line(&piece[at..], delimiters) else {
+                part.has_bare_cr |= lines::has_bare_cr(&piece[at..]);
                 *broken = true;
                 break;
             };
             *broken |= line.ambiguous;
+            part.has_bare_cr |= lines::has_bare_cr(line.text);
             part.has_disputed_headers |= line.folded;
             at += line.length;
             if line.text.is_empty() {
@@ -296,7 +304,9 @@ impl<'a> Part<'a> {
 
     /// Whether some servers take the part for a field.
     fn may_be_field(&self) -> bool {
-        !self.disposition.is_surely_file || self.disposition.odd || self.has_disputed_headers
+        let is_nested =
+            self.media.is_some_and(|media| media.get(..10).is_some_and(|m| m.eq_ignore_ascii_case(b"multipart/")));
+        is_nested || !self.disposition.is_surely_file || self.disposition.odd || self.has_disputed_headers
     }
 
     /// Emits everything but the content: names, file names, headers.
@@ -407,35 +417,6 @@ const MEDIA: ByteClasses = ByteClasses::TOKEN
     .with(ByteClasses::EQUALS)
     .with(ByteClasses::BLANK)
     .with(ByteClasses::DQUOTE);
-
-/// A header line with its folds.
-struct FoldedLine<'a> {
-    text: &'a [u8],
-    /// Bytes up to the next line.
-    length: usize,
-    /// Whether it ends in a bare LF or has folds, which servers read differently.
-    ambiguous: bool,
-    folded: bool,
-}
-
-/// The first line of `input`; `None` if it has no end.
-fn folded_line(input: &[u8]) -> Option<FoldedLine<'_>> {
-    let mut ambiguous = false;
-    let mut folded = false;
-    let mut from = 0;
-    loop {
-        let end = from + memchr(b'\n', &input[from..])?;
-        let text = input[..end].strip_suffix(b"\r");
-        ambiguous |= text.is_none();
-        let text = text.unwrap_or(&input[..end]);
-        let folds = !text.is_empty() && matches!(input.get(end + 1), Some(b' ' | b'\t'));
-        if !folds {
-            return Some(FoldedLine { text, length: end + 1, ambiguous, folded });
-        }
-        (ambiguous, folded) = (true, true);
-        from = end + 1;
-    }
-}
 
 #[cfg(test)]
 mod tests;

@@ -33,63 +33,92 @@ pub(super) static IBM500: [u8; 256] = [
 ];
 
 /// Code page 273 (Germany, Austria).
-pub(super) static IBM273: [u8; 256] = changed(&[
-    (0x43, b'{'),
-    (0x4f, b'!'),
-    (0x59, b'~'),
-    (0x5a, 220),
-    (0x5f, b'^'),
-    (0x63, b'['),
-    (0x7c, 167),
-    (0xa1, 223),
-    (0xb5, b'@'),
-    (0xbb, b'|'),
-    (0xc0, 228),
-    (0xd0, 252),
-    (0xdc, b'}'),
-    (0xe0, 214),
-    (0xec, b'\\'),
-    (0xfc, b']'),
-]);
+pub(super) static IBM273: [u8; 256] =
+    changed(b"\x43\x4f\x59\x5f\x63\xb5\xbb\xdc\xec\xfc", b"{!~^[@|}\\]", b"\x5a\x7c\xa1\xc0\xd0\xe0");
 
-/// Code page 875 (Greece).
-pub(super) static IBM875: [u8; 256] =
-    changed(&[(0x4a, b'['), (0x4f, b'!'), (0x5a, b']'), (0x5f, b'^'), (0x6a, b'|'), (0xb0, 163)]);
+/// Code page 277 (Denmark, Norway).
+pub(super) static IBM277: [u8; 256] =
+    changed(b"\x47\x4a\x4f\x5f\x67\x80\x9c\x9e\x9f\xbb\xdc", b"}#!^$@{[]|~", b"\x5a\x5b\x7b\x7c\xa1\xb0\xba\xc0\xd0");
+
+/// Code page 278 (Finland, Sweden).
+pub(super) static IBM278: [u8; 256] = changed(
+    b"\x43\x47\x4f\x51\x5f\x63\x67\x71\x9f\xb5\xbb\xdc\xec",
+    b"{}!`^#$\\][|~@",
+    b"\x5a\x5b\x79\x7b\x7c\xa1\xb0\xba\xc0\xd0\xe0",
+);
+
+/// Code page 280 (Italy).
+pub(super) static IBM280: [u8; 256] = changed(
+    b"\x44\x48\x4f\x51\x54\x58\x5f\x90\xb1\xb5\xbb\xdd",
+    b"{\\!]}~^[#@|`",
+    b"\x5a\x79\x7b\x7c\xa1\xb0\xba\xc0\xd0\xe0",
+);
+
+/// Code page 284 (Spain).
+pub(super) static IBM284: [u8; 256] = changed(b"\x4a\x5a\x69\xba\xbb\xbd", b"[]#^!~", b"\x7b\xa1\xb0");
+
+/// Code page 285 (United Kingdom).
+pub(super) static IBM285: [u8; 256] = changed(b"\x4a\xb1\xba\xbc", b"$[^~", b"\x5b\xa1\xb0");
+
+/// Code page 290 (Japan, Katakana).
+pub(super) static IBM290: [u8; 256] =
+    changed(b"\x62\x63\x64\x65\x66\x67\x68\x69\x70\x71\x72\x73\x74\x75\x76\x77\x78\x80\x8b\x9b\xa0\xab\xb2\xb3\xb4\xb5\xb6\xb7\xb8\xb9\xe0", b"abcdefgh[ijklmnop]qr~s\\tuvwxyz$", b"\x5b\x81\x82\x83\x84\x85\x86\x87\x88\x89\x91\x92\x93\x94\x95\x96\x97\x98\x99\xa1\xa2\xa3\xa4\xa5\xa6\xa7\xa8\xa9\xba\xbb");
+
+/// Code page 297 (France).
+pub(super) static IBM297: [u8; 256] = changed(
+    b"\x44\x48\x4f\x51\x54\x5f\x90\xa0\xb1\xb5\xbb\xbd",
+    b"@\\!{}^[`#]|~",
+    b"\x5a\x79\x7b\x7c\xa1\xb0\xba\xc0\xd0\xe0",
+);
+
+/// Code page 420 (Arabic).
+pub(super) static IBM420: [u8; 256] = changed(b"", b"", b"\x79\xa1\xb0\xba\xbb\xc0\xd0\xe0");
+
+/// Code page 833 (Korea), with 933 and 1364.
+pub(super) static IBM833: [u8; 256] = changed(b"\x70\x80\xb2", b"[]\\", b"\xba\xbb\xe0");
+
+/// Code page 838 (Thailand).
+pub(super) static IBM838: [u8; 256] = changed(b"\x49\x59\x69", b"[]^", b"\xb0\xba\xbb");
+
+/// Code page 870 (Latin 2), with those of Greek and Cyrillic.
+pub(super) static IBM870: [u8; 256] = changed(b"\x4a\x4f\x5a\x5f\x6a", b"[!]^|", b"\xb0\xba\xbb");
+
+/// Code page 871 (Iceland).
+pub(super) static IBM871: [u8; 256] =
+    changed(b"\x4f\x8c\x8e\x9c\x9e\xac\xae\xbb\xbe\xcc\xec", b"!`{}]@[|\\~^", b"\x5a\x79\x7c\xa1\xb0\xba\xc0\xd0\xe0");
+
+/// Code page 918 (Urdu).
+pub(super) static IBM918: [u8; 256] = changed(b"\x4a\x4f\x5a\x5f\x6a\xbb", b"[!]^`|", b"\x79\xb0\xba");
+
+/// Code page 935 (China).
+pub(super) static IBM935: [u8; 256] = changed(b"\xa0\xb2\xe0", b"~\\$", b"\x5b\xa1");
 
 /// Code page 1026 (Turkey).
-pub(super) static IBM1026: [u8; 256] = changed(&[
-    (0x48, b'{'),
-    (0x4f, b'!'),
-    (0x5a, b'G'),
-    (0x5b, b'I'),
-    (0x5f, b'^'),
-    (0x68, b'['),
-    (0x7b, 214),
-    (0x7c, b'S'),
-    (0x7f, 220),
-    (0x8c, b'}'),
-    (0x8d, b'`'),
-    (0xa1, 246),
-    (0xac, b']'),
-    (0xad, b'$'),
-    (0xae, b'@'),
-    (0xbb, b'|'),
-    (0xc0, 231),
-    (0xcc, b'~'),
-    (0xd0, b'g'),
-    (0xdc, b'\\'),
-    (0xe0, 252),
-    (0xec, b'#'),
-    (0xfc, b'"'),
-]);
+pub(super) static IBM1026: [u8; 256] = changed(
+    b"\x48\x4f\x5f\x68\x8c\x8d\xac\xad\xae\xbb\xcc\xdc\xec\xfc",
+    b"{!^[}`]$@|~\\#\"",
+    b"\x5a\x5b\x79\x7b\x7c\x7f\xa1\xb0\xba\xc0\xd0\xe0",
+);
 
-/// [`IBM037`] with other characters for some bytes.
-const fn changed(changes: &[(u8, u8)]) -> [u8; 256] {
+/// Code page 1047 (open systems), with 939.
+pub(super) static IBM1047: [u8; 256] = changed(b"\x5f\xad\xbd", b"^[]", b"\xb0\xba\xbb");
+
+/// [`IBM037`] with the characters `to` at the bytes `at`, and letters beyond ASCII at `others`.
+const fn changed(at: &[u8], to: &[u8], others: &[u8]) -> [u8; 256] {
+    assert!(at.len() == to.len());
     let mut table = IBM037;
-    let mut at = 0;
-    while at < changes.len() {
-        table[changes[at].0 as usize] = changes[at].1;
-        at += 1;
+    let mut i = 0;
+    while i < at.len() {
+        table[at[i] as usize] = to[i];
+        i += 1;
+    }
+    i = 0;
+    while i < others.len() {
+        table[others[i] as usize] = LETTER;
+        i += 1;
     }
     table
 }
+
+/// A letter beyond ASCII, which stands for all of them.
+const LETTER: u8 = 0xdf;

@@ -206,15 +206,16 @@ fn encoded_words(value: &[u8]) -> Option<Vec<u8>> {
     let mut rest = value;
     while let Some(start) = rest.strip_prefix(b"=?") {
         let mut parts = start.splitn(4, |&b| b == b'?');
-        let (_, encoding, text, after) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
-        match encoding {
-            b"B" | b"b" => out.extend(base64::decode(text)?),
+        let (label, encoding, text, after) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let bytes = match encoding {
+            b"B" | b"b" => base64::decode(text)?,
             b"Q" | b"q" => {
                 let text: Vec<u8> = text.iter().map(|&b| if b == b'_' { b' ' } else { b }).collect();
-                out.extend(quoted_printable::decode(&text).unwrap_or(text));
+                quoted_printable::decode(&text).unwrap_or(text)
             }
             _ => return None,
-        }
+        };
+        out.extend_from_slice(&charset::decode(&bytes, charset::named(label)).text);
         rest = after.strip_prefix(b"=")?.trim_ascii_start();
     }
     out.extend_from_slice(rest);
@@ -257,6 +258,7 @@ mod tests {
                 true,
             ),
             (r#"form-data; name="a"; filename="=?utf-8?B?Li4veA==?=""#, "a", "=?utf-8?B?Li4veA==?=|../x", false, false),
+            (r#"form-data; name="a"; filename="=?cp037?B?TKKD?=""#, "a", "=?cp037?B?TKKD?=|<sc", false, false),
             (r#"form-data; name="a"; filename="=?utf-8?Q?=2e_x?=""#, "a", "=?utf-8?Q?=2e_x?=|. x", false, false),
             (r#"form-data; name="a"; filename="""#, "a", "", false, true),
             (r#"form-data; name ="a""#, "a", "", false, true),

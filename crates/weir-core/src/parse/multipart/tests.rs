@@ -262,3 +262,28 @@ proptest! {
         extract_body(&media, &[b"--B\r\n", &body[..], b"\r\n--B"].concat());
     }
 }
+
+#[test]
+fn a_bare_cr_ends_lines_for_some_servers() {
+    let coded = "Content-Disposition: form-data; name=\"a\"\r\
+                 Content-Transfer-Encoding: quoted-printable\r\r=3Bid";
+    for body in [format!("--B\r{coded}\r--B--\r"), format!("--B\r\n{coded}\r\n--B--\r\n")] {
+        let parsed = parse(&body);
+        assert!(parsed.has("[post][multipart,'a']=;id"), "{body:?}: {:?}", parsed.values);
+    }
+    let content = parse(&one("Content-Disposition: form-data; name=\"a\"", "x\ry\r--z"));
+    assert_eq!(content.anomalies.len(), 0, "a CR in the content is ordinary: {:?}", content.anomalies);
+}
+
+#[test]
+fn a_nested_body_is_a_field_to_servers_that_do_not_read_it() {
+    let inner = "--in\r\nContent-Disposition: form-data; name=\"b\"\r\n\r\n1\r\n--in--";
+    let headers = "Content-Disposition: attachment; name=\"a\"; filename=\"x.txt\"\r\n\
+                   Content-Type: multipart/mixed; boundary=in";
+    let parsed = parse(&one(headers, inner));
+    assert!(
+        parsed.values.iter().any(|v| v.starts_with("[post][multipart,'a'][multipart,'b']=")),
+        "{:?}",
+        parsed.values
+    );
+}

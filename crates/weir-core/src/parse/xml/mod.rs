@@ -34,7 +34,9 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
     let prolog = |begin: &&[u8]| text.get(..begin.len()).is_some_and(|head| head.eq_ignore_ascii_case(begin));
     let wide = matches!(text, [0xff, 0xfe, b'<', 0, ..] | [0xfe, 0xff, 0, b'<', ..] | [b'<', 0, ..] | [0, b'<', ..]);
-    let whole = matches!(value.tag, Tag::Post | Tag::File) && text.first() == Some(&b'<') && text.last() == Some(&b'>');
+    // A body whose byte order mark was taken off is still one.
+    let body = matches!(value.tag, Tag::Post | Tag::File | Tag::Charset);
+    let whole = body && text.first() == Some(&b'<') && text.last() == Some(&b'>');
     Applicability::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
 }
 

@@ -53,6 +53,14 @@ fn ebcdic_is_recognised_whatever_is_declared() {
 }
 
 #[test]
+fn a_body_behind_a_byte_order_mark_is_read_whatever_is_declared() {
+    for media in ["text/plain", "application/octet-stream", "application/pdf"] {
+        parse_body(media, "\u{feff}<a><b>x<![CDATA[y]]></b></a>".as_bytes())
+            .has("[post][charset][xml][xml_tag,'a'][xml_tag,'b']", "xy");
+    }
+}
+
+#[test]
 fn external_entities_are_emitted_and_not_resolved() {
     let doc = r#"<?xml version="1.0"?><!DOCTYPE r [<!ELEMENT r ANY><!ENTITY xxe SYSTEM "file:///etc/passwd"><!ENTITY % p "a>b">]><r xmlns:xi="http://www.w3.org/2001/XInclude">&xxe;<xi:include href="file:///x"/></r>"#;
     for media in ["application/xml", "text/plain", "application/json"] {
