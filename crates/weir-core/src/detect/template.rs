@@ -67,6 +67,9 @@ pub const DETECTOR: Detector = Detector {
             "${\"\".class}",
             "*{''.class}",
             "{{ config.from_object('os') }}",
+            "{% for k in config.items() %}",
+            "{{self.__class__.__name__}}",
+            "{{('__cla','ss__')|join('')}}",
             "{{$el.ownerDocument.defaultView.alert(1)}}",
             "{7*7}",
             "{'id'|system}",
@@ -104,6 +107,9 @@ pub const DETECTOR: Detector = Detector {
             "${row.class}",
             "{{ states.sensor | map(attribute='entity_id') | join(', ') }}",
             "{{ tags|join:' ' }}",
+            "{{ ([first] + others) | join(' ') }}",
+            "{{ web_environment.public_ip }}",
+            "{% include \"a.html\" with attrs=self.attrs %}",
             "{% set total = price * 2 %}",
             "{a, b} and {1, 2}",
             "{if you can} come",
@@ -246,7 +252,12 @@ fn classify(open: &[u8], inside: &[u8], document: bool) -> Option<Evidence> {
         let placeholder = smarty::PLACEHOLDERS.iter().any(|name| object.starts_with(name));
         return (!placeholder).then_some(Evidence::Certain);
     }
-    let reaches = SANDBOX_ESCAPES.is_in(&expression) || joined::hides_a_name(&expression);
+    let reaches = SANDBOX_ESCAPES.is_in(&expression)
+        || words::names_object(&expression, inside)
+        || joined::hides_a_name(&expression, inside);
+    if reaches && document && words::names_class(&expression) {
+        return Some(Evidence::Named);
+    }
     let shell = matches!(open, b"<%" | b"#{") && runs_command(inside);
     if reaches || shell {
         return Some(Evidence::Certain);

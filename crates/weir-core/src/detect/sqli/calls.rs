@@ -17,6 +17,7 @@ pub fn call(code: &Code<'_>, i: usize) -> Option<Structure> {
     let hex = code.kind(argument) == Some(TokenKind::Number) && code.bytes(argument).starts_with(b"0x");
     let weight = match operand.kind {
         OperandKind::Strong if is_noun(code, i, operand.end) || names_function(code, i, operand.end) => return None,
+        OperandKind::Strong if is_filter(code, i) => return None,
         // `gtid_subset(concat(0x3a,(select version())),1)`
         OperandKind::Strong if i == 0 && code.ends(operand.end) && asks(code, i, operand.end) => 9,
         OperandKind::Strong if !method => 7,
@@ -62,6 +63,14 @@ fn is_noun(code: &Code<'_>, i: usize, end: usize) -> bool {
     let plural = code.bytes(i + 2).eq_ignore_ascii_case(b"s");
     let beside = |at: usize| code.word(at) == Some(Word::Plain);
     single && (plural || beside(end) || i > 0 && beside(i - 1))
+}
+
+/// Whether the function at token `i` is a filter of a template, which queries a document: `result.items | json_query('[].name')`.
+/// Behind the bitwise operator of SQL, such a function only reads a text, too.
+fn is_filter(code: &Code<'_>, i: usize) -> bool {
+    const READS: &[u8] = b"json_";
+    let named = code.bytes(i).get(..READS.len()).is_some_and(|head| head.eq_ignore_ascii_case(READS));
+    named && i > 1 && code.bytes(i - 1) == b"|" && code.word(i - 2) == Some(Word::Plain)
 }
 
 /// Whether a sentence names the function at token `i`, which takes arguments, with empty brackets: "Fix uncompress() to return".

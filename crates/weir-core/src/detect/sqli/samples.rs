@@ -123,6 +123,7 @@ pub const GRAMMAR_SAMPLES: Samples = Samples {
     negative: &[
         "Mend uncompress() to return an error where the input ends",
         "a bug of group_concat(), see 12",
+        "{{ result.items | json_query('[?open].name') }}",
         "Remove white space from debian/*.",
         "Call a.example using TLS. Request #21 by B",
         "Likewise, but for \"&&\".",

@@ -31,6 +31,9 @@ pub const SSRF: Detector = Detector {
             "http://metadata.google.internal/",
             "http://0177.0.0.1/",
             "ldap://127.0.0.1:389/",
+            "ldap://10.0.0.5:389/x",
+            "ldap://10.0.0.5:1389",
+            "ldap://10.0.0.05",
             "http://①②⑦.⓪.⓪.①/",
             "http://ⓘⓝⓣⓔⓡⓝⓐⓛ.example/",
             "http://ｌocalhost/",
@@ -57,6 +60,7 @@ pub const SSRF: Detector = Detector {
             "https://example.com/?u=1",
             "mailto:a@b.example",
             "ldap://ldap.example.com/dc=example,dc=com",
+            "ldaps://10.20.0.5:636",
             "sftp://backup.example.com/daily",
             "ssh://git@localhost:2222/team/site.git",
             "https://example.com/search?q=",
@@ -200,6 +204,8 @@ const SSRF_FILTER: ByteClassFilter =
 struct Url<'t> {
     scheme: &'t [u8],
     host: &'t [u8],
+    /// With the colon before it; empty if there is none.
+    port: &'t [u8],
     path: &'t [u8],
     query: bool,
     /// Whether it ends in a `?` or NUL that cuts off what the application appends.
@@ -242,7 +248,8 @@ fn parse(text: &[u8]) -> Option<Url<'_>> {
     let path = &tail[..path_end];
     let nul = tail.ends_with(b"\0");
     let path = path.strip_suffix(b"\0").unwrap_or(path);
-    Some(Url { scheme, host: &host[..host_end], path, query, cut, nul, prefixed })
+    let (host, port) = host.split_at(host_end);
+    Some(Url { scheme, host, port, path, query, cut, nul, prefixed })
 }
 
 fn run_ssrf(subject: &Subject<'_>) -> Option<Match> {
@@ -278,6 +285,10 @@ fn unc<'n>(path: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
         return None;
     }
     let name = name().to_ascii_lowercase();
+    // `shareName`: the application is made to open shares.
+    if memchr::memmem::find(&name, b"share").is_some() {
+        return None;
+    }
     let includes = address || INCLUSION_PARAMETERS.iter().any(|i| memchr::memmem::find(&name, i).is_some());
     Some(if includes { Confidence::High } else { Confidence::Medium })
 }
@@ -301,7 +312,7 @@ fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence
     let strip = host.strip_suffix(b".").unwrap_or(&host);
     let addressed = strip == b"localhost" || strip.starts_with(b"[") || !strip.iter().any(u8::is_ascii_alphabetic);
     if ATTACK_SCHEMES.contains(&&scheme[..])
-        || DIRECTORY_SCHEMES.contains(&&scheme[..]) && addressed && !is_repository(url)
+        || DIRECTORY_SCHEMES.contains(&&scheme[..]) && addressed && !is_repository(url) && !is_directory(url)
         || INTERNAL_HOSTS.contains(&strip)
         || REBINDERS.iter().any(|r| strip.ends_with(r))
         || is_disguised(strip)
@@ -329,6 +340,23 @@ fn ssrf<'n>(url: &Url<'_>, name: impl FnOnce() -> &'n [u8]) -> Option<Confidence
 /// Whether a URL names a repository of Git, as webhooks of a server under development do: `ssh://git@localhost/a/b.git`.
 fn is_repository(url: &Url<'_>) -> bool {
     url.scheme.eq_ignore_ascii_case(b"ssh") && url.path.ends_with(b".git")
+}
+
+/// Whether a URL names a server of a directory by its address in a private network and nothing else, as settings of a login
+/// do: `ldap://10.0.0.5:389`. An attack needs the name of an object, another port, or the machine itself.
+fn is_directory(url: &Url<'_>) -> bool {
+    const PORTS: [&[u8]; 5] = [b"", b":389", b":636", b":3268", b":3269"];
+    let scheme = url.scheme.eq_ignore_ascii_case(b"ldap") || url.scheme.eq_ignore_ascii_case(b"ldaps");
+    let whole = matches!(url.path, b"" | b"/") && !url.query && !url.cut;
+    scheme && whole && PORTS.contains(&url.port) && is_private(url.host)
+}
+
+/// Whether a host is an address of four decimals in a private network (RFC 1918).
+fn is_private(host: &[u8]) -> bool {
+    let mut parts = host.split(|b| *b == b'.').map(|part| std::str::from_utf8(part).ok()?.parse::<u8>().ok());
+    let numbers = [parts.next(), parts.next(), parts.next(), parts.next()].map(Option::flatten);
+    let private = matches!(numbers, [Some(10), ..] | [Some(192), Some(168), ..] | [Some(172), Some(16..=31), ..]);
+    private && numbers.iter().all(Option::is_some) && parts.next().is_none() && !is_disguised(host)
 }
 
 /// Whether a host is an address in another notation than dotted decimals: `2130706433`, `0x7f.1`, `0177.0.0.1`, IPv4 in

@@ -2,7 +2,7 @@
 
 use super::super::{Detector, Match, Samples, Subject};
 use super::{FILTER, MAX_URL, is_pattern};
-use crate::model::{AttackType, Confidence, Zone};
+use crate::model::{AttackType, Confidence, Tag, Zone};
 
 /// The detector of URLs that make the browser leave the site.
 pub const REDIRECT: Detector = Detector {
@@ -33,6 +33,7 @@ pub const REDIRECT: Detector = Detector {
             "a/b",
             "// comment",
             "https://.*",
+            "https://...",
             "https://[a-z0-9-]+\\.example\\.com[/]?",
         ],
     },
@@ -52,7 +53,19 @@ fn run_redirect(subject: &Subject<'_>) -> Option<Match> {
     if spaces > 1 || memchr::memchr(b'\n', text).is_some() {
         return None;
     }
-    redirect(text, || subject.parameter_name()).map(|confidence| Match { confidence, start: 0, end: text.len() })
+    redirect(text, || if is_listed(subject) { b"" } else { subject.parameter_name() }).map(|confidence| Match {
+        confidence,
+        start: 0,
+        end: text.len(),
+    })
+}
+
+/// Whether the value is a member of an element of a named list, as in `{"servers": [{"url": "//a.example"}]}`. Such lists are
+/// data: an application redirects to a member of the request, not to one of each element.
+fn is_listed(subject: &Subject<'_>) -> bool {
+    let mut steps = subject.ancestors();
+    let mut next = |tag| steps.next().is_some_and(|step| step.tag == tag);
+    next(Tag::Hash) && next(Tag::Array) && next(Tag::Hash)
 }
 
 /// Whether the path of a request begins as the address of another host: a server that answers by redirecting to the path
@@ -145,7 +158,7 @@ fn redirect<'n>(text: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confiden
         None => (host_like(after.trim_ascii_start()) || after.starts_with(b"/\\") || after.starts_with(b"\\"))
             .then_some(Confidence::High),
         // Documentation leaves the host out, and rules about addresses have a pattern there.
-        Some(after) if after.starts_with(b".../") || is_pattern(host_of(after)) => None,
+        Some(after) if after == b"..." || after.starts_with(b".../") || is_pattern(host_of(after)) => None,
         Some(after) => odd_authority(after).then_some(Confidence::High),
     }
 }

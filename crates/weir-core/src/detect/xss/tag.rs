@@ -239,7 +239,7 @@ struct TagTraits {
     sheet: bool,
     /// Whether an import names the behaviour that implements its elements, as old browsers load it.
     implementation: bool,
-    /// Whether the first `type` is that of JSON, if there is one. Browsers ignore further ones.
+    /// Whether the first `type` is that of a block of data, if there is one. Browsers ignore further ones.
     data: Option<bool>,
     /// Whether a frame shows a document of another site over TLS, as embedded players and maps do.
     frame: bool,
@@ -250,8 +250,21 @@ struct TagTraits {
 /// Attributes that the markup of embedded players, maps and forms has, and that attack probes leave out.
 const EMBED: &[&[u8]] = &[b"width", b"height", b"allow", b"allowfullscreen", b"loading", b"title", b"frameborder"];
 
-/// Types of `<script>` for data that pages hold in JSON.
-const JSON: &[&[u8]] = &[b"application/json", b"application/ld+json"];
+/// Types of `<script>` that hold data, and that neither browsers nor the libraries of a page execute: JSON, texts, and templates
+/// in HTML. A browser executes only the types of JavaScript and modules (WHATWG HTML §4.12.1); a library may execute its own,
+/// such as `text/babel`.
+const DATA: &[&[u8]] = &[
+    b"application/json",
+    b"application/ld+json",
+    b"text/html",
+    b"text/plain",
+    b"text/template",
+    b"text/x-template",
+    b"text/x-handlebars",
+    b"text/x-handlebars-template",
+    b"x-shader/x-vertex",
+    b"x-shader/x-fragment",
+];
 
 /// Values of `http-equiv` that documents have and that neither load nor change anything. Odd character sets are a signature.
 const PLAIN_EQUIV: &[&[u8]] = &[b"content-type", b"x-ua-compatible", b"content-language", b"cache-control", b"expires"];
@@ -278,8 +291,8 @@ impl TagTraits {
         let filled = !attribute.value.is_empty();
         self.implementation |= is(b"implementation");
         if is(b"type") {
-            let is_json = |kind: &&&[u8]| attribute.value.trim_ascii().eq_ignore_ascii_case(kind);
-            self.data.get_or_insert(JSON.iter().any(|kind| is_json(&kind)));
+            let kind = attribute.value.trim_ascii();
+            self.data.get_or_insert(DATA.iter().any(|data| kind.eq_ignore_ascii_case(data)));
         }
         self.http_equiv |= is(b"http-equiv") && !PLAIN_EQUIV.iter().any(|v| attribute.value.eq_ignore_ascii_case(v));
         self.refreshes |= is(b"http-equiv") && attribute.value.eq_ignore_ascii_case(b"refresh");
