@@ -2,7 +2,7 @@
 
 use super::{RuleMatch, RuleName, Subject, text_field};
 use crate::model::{Budget, Stop};
-use crate::ruleset::{CandidateSet, Origin, Ruleset, Signature};
+use crate::ruleset::{CandidateSet, Condition, Origin, Ruleset, Signature};
 
 /// Work units of a confirmation besides those of the bytes that it reads.
 const CONFIRM_COST: usize = 32;
@@ -16,6 +16,8 @@ const CLASSED_PER_UNIT: usize = 8;
 const FORM_COST: usize = 16;
 /// Work units of a literal that is in the text, besides the signatures looked up for it.
 const LITERAL_COST: usize = 2;
+/// Longest name of a parameter that is compared before the pattern is run, in bytes: comparing it costs less than that.
+const SHORT_NAME: usize = 64;
 /// Work units that the confirmations on one value may take whatever its length.
 const CONFIRM_BASE: usize = 32 << 10;
 /// Further work units that they may take for each byte of the value.
@@ -33,18 +35,14 @@ pub fn run<'s>(
     set: &mut CandidateSet,
     hits: &mut Vec<RuleMatch<'s>>,
 ) -> Result<(), Stop> {
-    let mut complete = Ok(());
-    for origin in [Origin::Embedded, Origin::User].into_iter().filter(|origin| ruleset.has(*origin)) {
-        match run_of(origin, ruleset, subject, view, budget, set, hits) {
-            Err(Stop::Limit) => complete = Err(Stop::Limit),
-            ended => ended?,
-        }
+    let embedded = run_of(Origin::Embedded, ruleset, subject, view, budget, set, hits);
+    if !ruleset.has(Origin::User) || embedded.is_err_and(|stop| stop != Stop::Limit) {
+        return embedded;
     }
-    complete
+    run_of(Origin::User, ruleset, subject, view, budget, set, hits).and(embedded)
 }
 
 /// The same, for the signatures of one origin.
-#[inline]
 fn run_of<'s>(
     origin: Origin,
     ruleset: &'s Ruleset,
@@ -81,6 +79,11 @@ fn run_of<'s>(
         }
         left -= cost;
         budget.spend(cost)?;
+        // Some patterns that ask for the name of the parameter match nearly every value.
+        if window.end - window.start == length && is_ruled_out_by_name(signature, subject) {
+            set.settle(window);
+            continue;
+        }
         if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
             set.settle(window);
             let conditional = !signature.conditions.is_empty();
@@ -102,6 +105,13 @@ fn run_of<'s>(
         }
     }
     if set.is_truncated() { Err(Stop::Limit) } else { Ok(()) }
+}
+
+/// Whether `signature` asks for another name of the parameter, which is short: then its pattern need not be run.
+fn is_ruled_out_by_name(signature: &Signature, subject: &Subject<'_>) -> bool {
+    signature.conditions.iter().any(Condition::is_of_value)
+        && subject.parameter_name().len() <= SHORT_NAME
+        && !names_match(signature, subject)
 }
 
 /// Whether the parameter that holds the value has a name that the conditions of `signature` ask for. A value without a point,

@@ -9,9 +9,16 @@ pub struct EncodedPair<'a> {
     pub value: &'a [u8],
 }
 
+/// What is between `&`, without empty pieces.
+pub fn pieces(input: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut begin = 0;
+    let ends = memchr::memchr_iter(b'&', input).chain(std::iter::once(input.len()));
+    ends.map(move |end| &input[std::mem::replace(&mut begin, end + 1)..end]).filter(|piece| !piece.is_empty())
+}
+
 /// The pairs between `&`, without empty ones.
 pub fn encoded_pairs(input: &[u8]) -> impl Iterator<Item = EncodedPair<'_>> {
-    input.split(|&b| b == b'&').filter(|piece| !piece.is_empty()).map(|piece| match memchr::memchr(b'=', piece) {
+    pieces(input).map(|piece| match memchr::memchr(b'=', piece) {
         Some(at) => EncodedPair { name: &piece[..at], value: &piece[at + 1..] },
         None => EncodedPair { name: piece, value: b"" },
     })

@@ -453,7 +453,9 @@ fn same_names(pairs: &[Pair<'_>]) -> SmallVec<[u32; FEW_PAIRS]> {
             link(at, (0..at).rev().find(|&before| pairs[before].0 == name));
         }
     } else {
-        let mut latest: HashMap<&[u8], usize> = HashMap::with_capacity(pairs.len());
+        // With a seed of its own, so that no message makes names collide.
+        let seed = foldhash::fast::RandomState::default();
+        let mut latest: HashMap<&[u8], usize, _> = HashMap::with_capacity_and_hasher(pairs.len(), seed);
         for (at, &(name, _)) in pairs.iter().enumerate() {
             link(at, latest.insert(name, at));
         }

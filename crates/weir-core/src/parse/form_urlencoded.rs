@@ -4,6 +4,7 @@ use super::emitter::{Emitter, Pair, Pairs};
 use super::{Applicability, Candidate, ParseError, Parsed};
 use crate::model::{ByteClasses, Stop, Tag};
 use crate::normalize::charset::{self, Charset};
+use crate::normalize::form;
 
 /// Longest name by which an undeclared form is recognised.
 const MAX_SNIFFED_NAME: usize = 128;
@@ -68,8 +69,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         recode(&pairs, charset, em)?;
         return Ok(Parsed::Added);
     }
-    let is_form = value.is_media(&["application/x-www-form-urlencoded"])
-        && value.bytes.split(|&b| b == b'&').all(|piece| piece.is_empty() || has_ordinary_name(piece));
+    let is_form =
+        value.is_media(&["application/x-www-form-urlencoded"]) && form::pieces(value.bytes).all(has_ordinary_name);
     Ok(if is_form { Parsed::Covered } else { Parsed::Added })
 }
 

@@ -131,6 +131,15 @@ impl CandidateSet {
         self.truncated = false;
     }
 
+    /// Whether literals are to be looked for in all of the text, as in most texts; [`Self::parts_for`] is for the others.
+    #[inline]
+    pub(super) fn is_searched_whole(&mut self) -> bool {
+        if self.all_changed {
+            self.searched = self.length;
+        }
+        self.all_changed
+    }
+
     /// The parts of the text in which literals are to be looked for, of at most `longest` bytes.
     pub(super) fn parts_for(&mut self, longest: usize) -> SmallVec<[Range<usize>; 2]> {
         let around = if self.spared { READ_AROUND } else { MAX_REACH + LOOK_AROUND };

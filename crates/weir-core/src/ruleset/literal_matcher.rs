@@ -156,7 +156,7 @@ impl LiteralMatcher {
                 return self.quads.set(quad(anchor.key));
             }
             3 if needs.within(ORDINARY) => {
-                self.threes.get_or_insert_with(Bits::new).set(quad(anchor.key));
+                self.threes.get_or_insert_with(Bits::new).set(three(anchor.key));
                 return (0..=0xff).for_each(|next| self.quads.set(quad(anchor.key | next << 24 | FOLD)));
             }
             1 => (0..=0xff).for_each(|next| self.shorts.set(pair(anchor.key | next << 8))),
@@ -229,11 +229,8 @@ impl LiteralMatcher {
         if self.confirmed.contains(second(key)) {
             self.compare(text, at, key, QUAD, found);
         }
-        if let Some(threes) = &self.threes {
-            let three = short_key(&text[at..at + 3]);
-            if threes.contains(quad(three)) {
-                self.compare(text, at, three, 3, found);
-            }
+        if self.threes.as_ref().is_some_and(|threes| threes.contains(three(key))) {
+            self.compare(text, at, short_key(&text[at..at + 3]), 3, found);
         }
     }
 
@@ -277,6 +274,12 @@ const fn quad(key: u32) -> usize {
 #[inline]
 const fn short(key: u32, width: usize) -> usize {
     quad(key | (width as u32) << 24)
+}
+
+/// The bit of one of three bytes, which are the first of `key`, with their case bits set.
+#[inline]
+const fn three(key: u32) -> usize {
+    quad((key | FOLD) & 0x00ff_ffff)
 }
 
 /// The bit of the first two bytes of one, in either case.

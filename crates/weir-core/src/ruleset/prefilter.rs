@@ -299,8 +299,12 @@ impl Literals {
     #[inline]
     fn candidates(&self, text: &[u8], classes: ByteClasses, sets: &[ByteSet], set: &mut CandidateSet) {
         set.note_classes(text);
-        for part in set.parts_for(MAX_LEN) {
-            self.find(text, part, classes, sets, set);
+        if set.is_searched_whole() {
+            self.find(text, 0..text.len(), classes, sets, set);
+        } else {
+            for part in set.parts_for(MAX_LEN) {
+                self.find(text, part, classes, sets, set);
+            }
         }
         for candidate in self.unfiltered.iter().filter(|candidate| candidate.needs.satisfied_by(classes)) {
             if candidate.edges.as_ref().is_none_or(|edges| edges.allow_edges(text)) {
@@ -310,7 +314,6 @@ impl Literals {
     }
 
     /// Adds the signatures that may match by the literals in `part` of `text`.
-    #[inline]
     fn find(&self, text: &[u8], part: Range<usize>, classes: ByteClasses, sets: &[ByteSet], set: &mut CandidateSet) {
         self.anchors.find(&text[part.clone()], classes, |literal, at| {
             let (wanted_by, at) = (&self.wanted_by[literal as usize], part.start + at);
