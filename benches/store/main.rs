@@ -170,7 +170,7 @@ async fn ingest(url: &str, mut traffic: traffic::Traffic, hits: u64) {
     database.close().await;
 }
 
-/// Counts and sums up hours, as a control plane does in the background.
+/// Counts and sums up hours and days, as a control plane does in the background.
 async fn sum_up(url: &str) {
     let database = Database::open(url).await.expect("the store opens");
     let begun = Instant::now();
@@ -179,6 +179,9 @@ async fn sum_up(url: &str) {
     let begun = Instant::now();
     let summed = database.summarize_hours().await.expect("it sums up");
     println!("  summed up   {summed:>8} hours in {:.0} s, half of them pauses", begun.elapsed().as_secs_f64());
+    let begun = Instant::now();
+    let days = database.summarize_days().await.expect("it adds up");
+    println!("  added up    {days:>8} days in {:.0} s, half of them pauses", begun.elapsed().as_secs_f64());
     database.close().await;
 }
 

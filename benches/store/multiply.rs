@@ -11,7 +11,8 @@ const EMPTY: &str = "
 CREATE UNLOGGED TABLE seed AS SELECT h.*, d.doc FROM hits h JOIN hit_docs d ON d.id = h.id;
 CREATE UNLOGGED TABLE seed_attacks AS
   SELECT DISTINCT ON (grp) grp, attack_type, point, host, sketch FROM attacks ORDER BY grp, sources DESC;
-TRUNCATE hits, hit_docs, hit_groups, attacks, hit_counts, group_hours, hour_summaries, summarized_hours;
+TRUNCATE hits, hit_docs, hit_groups, attacks, hit_counts, group_hours, hour_summaries, summarized_hours,
+  day_summaries, summarized_days;
 CREATE TABLE kept_indexes AS SELECT indexname, replace(indexdef, ' ON ONLY ', ' ON ') AS definition FROM pg_indexes
   WHERE indexname IN ('hits_words', 'hits_ip', 'hits_request', 'hits_repeated', 'hit_groups_source');
 DROP INDEX IF EXISTS hits_words, hits_ip, hits_request, hits_repeated, hit_groups_source;";

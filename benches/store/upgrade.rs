@@ -16,10 +16,13 @@ const DAY: i64 = 86_400_000;
 /// Days over which hits lie, and one more for the edges.
 const DAYS: i64 = 11;
 
-/// What the migrations from 0153 on made: hours summed up, counts of groups by hour, an index of counts, one of sources.
+/// What the migrations from 0153 on made: hours summed up, days, counts of groups by hour, an index of counts, one of sources.
 const UNDO: &str = "
 DROP TABLE hour_summaries;
 DROP TABLE summarized_hours;
+DROP TABLE day_summaries;
+DROP TABLE summarized_days;
+DELETE FROM hit_counts WHERE kind = 7;
 DROP INDEX hit_groups_source;
 CREATE INDEX IF NOT EXISTS hit_groups_ip ON hit_groups (ip_key, grp, hit);
 DROP TABLE group_hours;

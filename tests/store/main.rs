@@ -8,3 +8,4 @@ mod faults; // restarts, damage
 mod ingest; // exactly once, in any order
 mod make; // hits and batches
 mod queries; // lists, filters, counts
+mod summaries; // hours added up to days

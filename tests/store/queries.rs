@@ -56,14 +56,14 @@ async fn found(database: &Database, filter: Filter) -> Vec<u64> {
 }
 
 /// Connections to the tables of hits: on SQLite the file of March 2026.
-async fn hits_pool(fresh: &crate::engines::Fresh, database: &Database) -> sqlx::AnyPool {
+pub async fn hits_pool(fresh: &crate::engines::Fresh, database: &Database) -> sqlx::AnyPool {
     match fresh.url.strip_prefix("sqlite:") {
         Some(directory) => sqlx::AnyPool::connect(&format!("sqlite:{directory}/hits-2026-03.db")).await.unwrap(),
         None => database.control().write().clone(),
     }
 }
 
-fn only<T>(value: T) -> Terms<T> {
+pub fn only<T>(value: T) -> Terms<T> {
     Terms::only(value)
 }
 
@@ -71,7 +71,7 @@ fn not<T>(value: T) -> Terms<T> {
     Terms { any: Vec::new(), none: vec![value] }
 }
 
-fn any() -> Filter {
+pub fn any() -> Filter {
     Filter::default()
 }
 

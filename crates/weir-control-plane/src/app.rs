@@ -339,6 +339,11 @@ impl App {
             Ok(hours) => tracing::debug!(hours, "hits summed up"),
             Err(error) => tracing::warn!(%error, "hits of some hours were not summed up; tried again in minutes"),
         }
+        match self.store.summarize_days().await {
+            Ok(0) => {}
+            Ok(days) => tracing::debug!(days, "hours added up"),
+            Err(error) => tracing::warn!(%error, "hours of some days were not added up; tried again in minutes"),
+        }
     }
 
     pub(super) async fn retain(&self) {

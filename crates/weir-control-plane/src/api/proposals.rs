@@ -4,6 +4,7 @@ use super::json::{Json, Path};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::policy::explain::{Explanation, RuleDoc};
+use crate::policy::preview::LONG;
 use crate::policy::rule_test::RuleTest;
 use crate::policy::{Choice, Material, NewRule, Preview, Purpose};
 use axum::extract::State;
@@ -63,7 +64,7 @@ pub struct PreviewAsked {
 
 /// `POST /api/v1/rules/preview`
 pub async fn preview(State(app): State<App>, Json(asked): Json<PreviewAsked>) -> Result<axum::Json<Preview>> {
-    app.preview(&asked.proposal, asked.replaces, asked.days).await.map(axum::Json)
+    app.preview(&asked.proposal, asked.replaces, asked.days, LONG).await.map(axum::Json)
 }
 
 /// A request, and perhaps a rule to try on it.

@@ -5,7 +5,7 @@ use crate::abuse::ListedEntry;
 use crate::app::App;
 use crate::error::Result;
 use crate::policy::{IpEntry, PolicyState};
-use crate::store::{Count, Filter, Replay, Series, Terms};
+use crate::store::{Count, Filter, Replay, Series, StoreError, Terms};
 use ipnet::IpNet;
 use serde::Serialize;
 use std::net::IpAddr;
@@ -62,22 +62,19 @@ impl App {
     /// What is known of `ip` over `period`.
     pub async fn source_report(&self, ip: IpAddr, period: Period) -> Result<SourceReport> {
         let only = Filter { ips: Terms::only(IpNet::from(ip)), ..Filter::default() };
-        let series = self.store.series(&only, period.from, period.to, period.step).await?;
-        let hits_before = match period.before() {
-            Some(before) => sum(&self.store.series(&only, before.from, before.to, before.step).await?).0,
-            None => 0,
+        let inside = Filter { from: Some(period.from), to: Some(period.to), ..only.clone() };
+        let before = async {
+            let Some(before) = period.before() else { return Ok(0) };
+            Ok(sum(&self.store.series(&only, before.from, before.to, before.step).await?).0)
         };
-        let inside = Filter { from: Some(period.from), to: Some(period.to), ..only };
-        let mut sample: Vec<Replay> = Vec::new();
-        self.store
-            .replay(&inside, SAMPLE, |record| {
-                sample.push(record);
-                true
-            })
-            .await?;
+        let (series, hits_before, sample, newest_counts) = tokio::try_join!(
+            self.store.series(&only, period.from, period.to, period.step),
+            before,
+            self.newest_records(&inside),
+            self.store.newest_counts(&inside, COUNTED, RANKED),
+        )?;
         let newest = sample.first().map(|record| record.hit.client.clone()).unwrap_or_default();
         let (hits, blocked) = sum(&series);
-        let newest_counts = self.store.newest_counts(&inside, COUNTED, RANKED).await?;
         let automatic = self.abuse_entries().await?.into_iter().filter(|one| is_about(&one.entry.source, ip)).collect();
         let known = Known { ip, country: &newest.country, asn: newest.asn, kinds: &newest.source_types };
         Ok(SourceReport {
@@ -100,6 +97,17 @@ impl App {
             asn: newest.asn,
             source_types: newest.source_types,
         })
+    }
+
+    /// Records of the newest hits that fit `filter`, newest first.
+    async fn newest_records(&self, filter: &Filter) -> Result<Vec<Replay>, StoreError> {
+        let mut sample = Vec::new();
+        let keep = |record| {
+            sample.push(record);
+            true
+        };
+        self.store.replay(filter, SAMPLE, keep).await?;
+        Ok(sample)
     }
 }
 

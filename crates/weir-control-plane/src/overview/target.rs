@@ -123,26 +123,30 @@ impl App {
     /// What is known of `target` over `period`.
     pub async fn target_report(&self, target: Target, period: Period) -> Result<TargetReport> {
         let only = target.filter();
-        let series = self.store.series(&only, period.from, period.to, period.step).await?;
-        let traffic = self.store.traffic(&target.traffic(), period.from, period.to, period.step).await?;
+        let inside = Filter { from: Some(period.from), to: Some(period.to), ..only.clone() };
+        let top = |dimension| self.store.top(dimension, &inside, RANKED);
+        let ((series, traffic, before), (attack_types, sources), hosts, points) = tokio::try_join!(
+            self.over_time(&target, &only, period),
+            async { Ok(tokio::try_join!(top(Dimension::AttackType), top(Dimension::Source))?) },
+            async {
+                match &target {
+                    Target::Host(_) => Ok(Vec::new()),
+                    Target::Application(_) => Ok(top(Dimension::Target).await?),
+                }
+            },
+            self.points(&inside),
+        )?;
         let requests = traffic.iter().map(|slot| slot.total.requests).sum();
         let (hits, blocked) = sum(&series);
-        let before = match period.before() {
-            Some(before) => self.sums(&target, before).await?,
-            None => Sums::default(),
-        };
-        let inside = Filter { from: Some(period.from), to: Some(period.to), ..only };
-        let top = |dimension| self.store.top(dimension, &inside, RANKED);
         Ok(TargetReport {
-            attack_types: top(Dimension::AttackType).await?,
-            sources: top(Dimension::Source).await?,
+            attack_types,
+            sources,
             hosts: match &target {
                 // It is the only one.
                 Target::Host(host) if hits > 0 => vec![Count { value: host.clone(), hits, blocked }],
-                Target::Host(_) => Vec::new(),
-                Target::Application(_) => top(Dimension::Target).await?,
+                _ => hosts,
             },
-            points: self.points(&inside).await?,
+            points,
             modes: self.modes_of(&target),
             weakening: self.weakening_of(&target),
             now: Sums { requests, hits, blocked },
@@ -152,6 +156,22 @@ impl App {
             series,
             traffic,
         })
+    }
+
+    /// Hits and requests over time, and the sums of the period before.
+    async fn over_time(
+        &self,
+        target: &Target,
+        only: &Filter,
+        period: Period,
+    ) -> Result<(Series, Vec<TrafficSlot>, Sums)> {
+        let series = self.store.series(only, period.from, period.to, period.step).await?;
+        let traffic = self.store.traffic(&target.traffic(), period.from, period.to, period.step).await?;
+        let before = match period.before() {
+            Some(before) => self.sums(target, before).await?,
+            None => Sums::default(),
+        };
+        Ok((series, traffic, before))
     }
 
     async fn sums(&self, target: &Target, period: Period) -> Result<Sums> {

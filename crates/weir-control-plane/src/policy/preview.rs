@@ -19,8 +19,12 @@ pub const DEFAULT_DAYS: u32 = 7;
 pub const MAX_DAYS: u32 = 90;
 /// Most hits judged again.
 pub const MAX_HITS: usize = 5_000;
-/// Longest time for a preview, the page of a person who waits.
-const TIME: Duration = Duration::from_secs(15);
+/// How long hits are judged again for a page that was just opened: it is there within a second.
+pub const SHORT: Duration = Duration::from_millis(400);
+/// How long they are judged again at least, however long it took to prepare that.
+const LEAST: Duration = Duration::from_millis(150);
+/// Longest time for it, where a person asked for a preview and waits.
+pub const LONG: Duration = Duration::from_secs(15);
 /// Changed hits that are listed; the rest is counted.
 const MAX_SHOWN: usize = 50;
 
@@ -88,8 +92,16 @@ pub struct Preview {
 }
 
 impl App {
-    /// Judges the hits of the last `days` with and without `new`; `replaces` is the rule whose place it takes.
-    pub async fn preview(&self, new: &NewRule, replaces: Option<u64>, days: Option<u32>) -> Result<Preview> {
+    /// Judges the hits of the last `days` with and without `new`, newest first, as far as `time`, at most [`LONG`], is
+    /// enough; `replaces` is the rule whose place it takes.
+    pub async fn preview(
+        &self,
+        new: &NewRule,
+        replaces: Option<u64>,
+        days: Option<u32>,
+        time: Duration,
+    ) -> Result<Preview> {
+        let until = Instant::now() + time.min(LONG);
         let before = Arc::clone(&self.policy.head().state);
         let mut after = (*before).clone();
         after.put_rule(new, replaces)?;
@@ -102,7 +114,7 @@ impl App {
         };
         let own = after.own_groups().into_iter().map(str::to_owned).collect();
         let judges = BeforeAfter::new(self, [before, Arc::new(after)], own, Judge::new).await?;
-        let trial = Trial { judges, begin: Instant::now(), this: this.as_ref().map(|replay| replay.hit.id.clone()) };
+        let trial = Trial { judges, until, this: this.as_ref().map(|replay| replay.hit.id.clone()) };
         let (app, filter, runtime) = (self.clone(), filter(new, since), Handle::current());
         self.replays.run(move || trial.run(&app, &filter, this, since, &runtime)).await
     }
@@ -142,7 +154,7 @@ fn is_host(name: &str) -> bool {
 
 struct Trial {
     judges: BeforeAfter,
-    begin: Instant,
+    until: Instant,
     this: Option<String>,
 }
 
@@ -167,7 +179,7 @@ impl Trial {
         if let Some(this) = &this {
             preview.this = Some(self.outcome(app, this)?);
         }
-        let until = self.begin + TIME;
+        let until = self.until.max(Instant::now() + LEAST);
         preview.cut =
             replay_hits(app, filter, runtime, (MAX_HITS, until), |replay| self.look(app, replay, &mut preview))?;
         Ok(preview)

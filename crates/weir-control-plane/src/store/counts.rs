@@ -4,6 +4,7 @@
 //! A filter that these counts cannot answer reads the hits themselves.
 
 use super::clause::{self, Scope};
+use super::day_summaries::{HOURS, STORED};
 use super::hour_summaries::{self, Entry, Subject, Summed};
 use super::ids::{self, HOUR};
 use super::incoming::{Incoming, text};
@@ -70,6 +71,8 @@ impl Tally {
         for rule in hit.rules().collect::<std::collections::BTreeSet<_>>() {
             count(Dimension::Rule.kind(), text(&rule, MAX_RULE));
         }
+        let day = (STORED, hour.div_euclid(HOURS) * HOURS, String::new());
+        self.0.entry(day).or_default().0 += hits;
     }
 
     pub async fn write(self, on: &mut AnyConnection) -> Result<(), StoreError> {

@@ -17,6 +17,8 @@ use weir_protocol::hit::{Hit, HitFinding, HitResponse};
 pub const MAX_REPLAY: usize = 10_000;
 /// Hits read at once while many are gone through.
 const PORTION: usize = 200;
+/// Hits of the first portion, for those who wait for a few; each is twice the one before.
+const FIRST_PORTION: usize = 50;
 /// Pages whose search has to go on that one trial of a rule looks at.
 const MAX_SEARCHES: usize = 10;
 
@@ -98,9 +100,10 @@ impl Database {
         mut each: impl FnMut(Replay) -> bool,
     ) -> Result<bool, StoreError> {
         let mut left = most.min(MAX_REPLAY);
-        let (mut searches, mut after) = (0, None);
+        let (mut searches, mut after, mut portion) = (0, None, FIRST_PORTION);
         while left > 0 && searches < MAX_SEARCHES {
-            let limit = u32::try_from(left.min(PORTION)).unwrap_or(1);
+            let limit = u32::try_from(left.min(portion)).unwrap_or(1);
+            portion = (portion * 2).min(PORTION);
             let page = self.hits(filter, &Page { after, limit }).await?;
             for record in self.records(&page.rows).await? {
                 if !each(record) {

@@ -10,11 +10,12 @@
 //! the background work, only the time that it takes.
 
 use super::counts::ALL;
+use super::day_summaries;
 use super::ids::HOUR;
 use super::partition::Partition;
 use super::sql::{Columns, Sql};
 use super::summarize_hours::LISTS;
-use super::{Dimension, Filter, StoreError};
+use super::{DAY, Dimension, Filter, StoreError};
 
 /// Most values of a list: an address that is below the thousandth place in an hour is not counted there.
 pub(super) const MAX_ENTRIES: u64 = 1_000;
@@ -54,7 +55,7 @@ impl Subject {
         LISTS.iter().any(|list| list.subject == self.code() && list.kind == kind)
     }
 
-    const fn code(&self) -> i64 {
+    pub(super) const fn code(&self) -> i64 {
         match self {
             Subject::All => ALL,
             Subject::Host(_) => HOSTS,
@@ -62,7 +63,7 @@ impl Subject {
         }
     }
 
-    fn value(&self) -> String {
+    pub(super) fn value(&self) -> String {
         match self {
             Subject::All => String::new(),
             Subject::Host(host) => host.clone(),
@@ -78,7 +79,7 @@ pub(super) const APPLICATIONS: i64 = 6;
 /// What summaries know of a stretch of time.
 #[derive(Debug, Default)]
 pub(super) struct Summed {
-    /// Hours since 1970 with their values.
+    /// Hours since 1970 with their values; those of a whole day can stand with its first hour.
     pub hours: Vec<(i64, Vec<Entry>)>,
     /// What no summary knows, from and to in milliseconds since 1970, oldest first.
     pub rest: Vec<(i64, i64)>,
@@ -102,11 +103,28 @@ pub(super) async fn read(
     kind: i64,
     (from, to): (i64, i64),
 ) -> Result<Summed, StoreError> {
+    let (mut summed, mut read) = (Summed::default(), from);
+    for (day, hours) in day_summaries::read(partition, subject, kind, (from, to)).await? {
+        read_hours(partition, subject, kind, (read, day * DAY), &mut summed).await?;
+        summed.hours.extend(hours);
+        read = (day + 1) * DAY;
+    }
+    read_hours(partition, subject, kind, (read, to), &mut summed).await?;
+    Ok(summed)
+}
+
+/// [`read`] by hour.
+async fn read_hours(
+    partition: &Partition,
+    subject: &Subject,
+    kind: i64,
+    (from, to): (i64, i64),
+    summed: &mut Summed,
+) -> Result<(), StoreError> {
     let (first, end) = ((from + HOUR - 1).div_euclid(HOUR), to.div_euclid(HOUR));
-    let mut summed = Summed::default();
     if first >= end {
         summed.leave(from, to);
-        return Ok(summed);
+        return Ok(());
     }
     summed.leave(from, first * HOUR);
     for row in statement(subject, kind, first, end).all(partition.pools.read()).await? {
@@ -116,13 +134,16 @@ pub(super) async fn read(
         if !holds || entries.is_empty() && cut {
             summed.leave(hour * HOUR, (hour + 1) * HOUR);
         } else if !entries.is_empty() {
-            let entries = serde_json::from_str(&entries)
-                .map_err(|error| StoreError::Value(format!("the summary of hour {hour} cannot be read: {error}")))?;
-            summed.hours.push((hour, entries));
+            summed.hours.push((hour, read_entries(&entries)?));
         }
     }
     summed.leave(end * HOUR, to);
-    Ok(summed)
+    Ok(())
+}
+
+/// Entries as stored.
+pub(super) fn read_entries(text: &str) -> Result<Vec<Entry>, StoreError> {
+    serde_json::from_str(text).map_err(|error| StoreError::Value(format!("a summary of hits cannot be read: {error}")))
 }
 
 /// Hours that have hits: whether the summary holds, whether it left out subjects, and the entries, if any.

@@ -67,6 +67,7 @@ pub(super) const HITS: &[Migration] = migrations! {
     155 "0155_group_hours",
     156 "0156_counts_of_a_value",
     157 "0157_source_index",
+    158 "0158_day_summaries",
 };
 
 /// Names of all migrations of this build.

@@ -10,7 +10,7 @@ use super::partition::{Partition, Partitions};
 use super::sql::{Columns, Sql};
 use super::{
     AttackStatus, Database, StoreError, clock_skew, daily_partitions, group_hours, grouping, rule_histograms,
-    session_requests, summarize_hours, traffic, updates,
+    session_requests, summarize_days, summarize_hours, traffic, updates,
 };
 use sqlx::{AnyConnection, Connection};
 
@@ -84,6 +84,7 @@ async fn drop_days(partition: &Partition, from: i64) -> Result<u64, StoreError> 
     sql.bind(from / HOUR);
     sql.run(&mut *transaction).await?;
     summarize_hours::forget(&mut transaction, from / HOUR).await?;
+    summarize_days::forget(&mut transaction, from / HOUR).await?;
     group_hours::forget(&mut transaction, from / HOUR).await?;
     transaction.commit().await?;
     Ok(days)

@@ -9,15 +9,15 @@ use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, Value};
 use super::value_sums::ValueSums;
 use super::{Database, Dimension, StoreError};
-use sqlx::{AnyConnection, Connection};
+use sqlx::{AnyConnection, AnyPool, Connection};
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Longest pause after an hour; otherwise it is as long as the hour took, so that half of a connection's time is left.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
 /// Lock under which one replica writes and the others wait.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(7306947)";
+pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7306947)";
 
 const SUMMARIES: Rows = Rows::new("INSERT INTO hour_summaries (hour, subject, value, kind, entries) VALUES ", 5, "");
 const SUMMARIZED: Rows = Rows::new(
@@ -99,13 +99,18 @@ async fn summarize(partition: &Partition, hour: i64) -> Result<(), StoreError> {
     retry(|| write(partition, &summary)).await
 }
 
-/// Reads an hour as it was at one moment. On PostgreSQL the pool for changes has no limit of time for a statement, on
-/// SQLite it is the one that ingest needs.
-async fn read(partition: &Partition, hour: i64) -> Result<Summary, StoreError> {
-    let (pool, how) = match partition.engine {
+/// Connections on which an hour or a day is read as it was at one moment, and how that begins. On PostgreSQL the pool for
+/// changes has no limit of time for a statement, on SQLite it is the one that ingest needs.
+pub(super) fn reader(partition: &Partition) -> (&AnyPool, &'static str) {
+    match partition.engine {
         Engine::Sqlite => (partition.pools.read(), "BEGIN"),
         Engine::Postgres => (partition.pools.write(), "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"),
-    };
+    }
+}
+
+/// Reads an hour as it was at one moment.
+async fn read(partition: &Partition, hour: i64) -> Result<Summary, StoreError> {
+    let (pool, how) = reader(partition);
     let mut connection = pool.acquire().await?;
     let mut on = connection.begin_with(how).await?;
     let mut hosts = values(&mut on, largest_hosts(hour)).await?;

@@ -40,8 +40,14 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     }
     let range = time_range::find(page.query.get("range"), "24h");
     let (from, to) = range.whole(page.now, range.step);
-    let (by_type, attacks) = attacks(&page, range, from, to).await?;
-    let traffic = page.app.store.traffic(&TrafficFilter::default(), from, to, range.fine_step).await?;
+    let in_range = Filter { from: Some(from), to: Some(to), ..Filter::default() };
+    let every = TrafficFilter::default();
+    let top = |dimension| page.app.store.top(dimension, &in_range, RANKED);
+    let ((by_type, attacks), traffic, (sources, targets)) = tokio::try_join!(
+        attacks(&page, range, from, to),
+        async { Ok(page.app.store.traffic(&every, from, to, range.fine_step).await?) },
+        async { Ok(tokio::try_join!(top(Dimension::Source), top(Dimension::Target))?) },
+    )?;
     let hits: u64 = by_type.iter().map(|count| count.hits).sum();
     let nodes = page.app.nodes.list().await?;
     let (head, versions) = (page.app.policy.head(), page.app.policy.versions().await?);
@@ -49,9 +55,6 @@ pub async fn dashboard(page: Page) -> Result<Response> {
     let first_steps = hits == 0
         && requests == 0
         && page.app.store.attacks(&Filter::default(), &Rows::first(1)).await?.rows.is_empty();
-    let in_range = Filter { from: Some(from), to: Some(to), ..Filter::default() };
-    let top = |dimension| page.app.store.top(dimension, &in_range, RANKED);
-    let (sources, targets) = (top(Dimension::Source).await?, top(Dimension::Target).await?);
     let (weak, more_weak) = protection::weak(&page);
     let largest = by_type.first().map_or(0, |count| count.hits);
     html(&Dashboard {

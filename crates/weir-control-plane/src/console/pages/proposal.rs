@@ -14,7 +14,7 @@ use crate::console::view::shell::{Place, Tone};
 use crate::console::view::text::Text;
 use crate::console::{point_text, rule_text};
 use crate::error::{Error, Mistake, Result};
-use crate::policy::preview::{ChangedHit, Outcome};
+use crate::policy::preview::{ChangedHit, LONG, Outcome, SHORT};
 use crate::policy::propose::By;
 use crate::policy::{self, Choice, Material, NewRule, Purpose};
 use crate::store::Replay;
@@ -25,6 +25,8 @@ use serde_json::{Value, json};
 
 /// Days looked back in a preview.
 const DAYS: u32 = 30;
+/// Value of `inspect` that has hits judged for as long as is allowed: what the button asks for, and the page itself does not.
+const MORE: &str = "more";
 /// Changed hits of the table.
 const SHOWN: usize = 12;
 /// Seconds of a day.
@@ -114,9 +116,10 @@ async fn apply(page: Page, asked: RuleProposal, code: &'static str) -> Result<Re
 
 async fn show(page: &Page, asked: RuleProposal, status: StatusCode, wrong: &[Mistake]) -> Result<Response> {
     let new = asked.rule()?;
+    let time = if page.query.get("inspect") == MORE { LONG } else { SHORT };
     let what = if asked.purpose == Purpose::Exception { Proposed::Exception } else { Proposed::Patch };
     let (preview, mut mistaken) = if wrong.is_empty() {
-        match mistakes(page.app.preview(&new, None, Some(DAYS)).await) {
+        match mistakes(page.app.preview(&new, None, Some(DAYS), time).await) {
             Ok(Ok(preview)) => (Some(shown(page, &preview, &asked)), Vec::new()),
             Ok(Err(wrong)) => (None, wrong),
             Err(Error::Throttled(seconds)) => {

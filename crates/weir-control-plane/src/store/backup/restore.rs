@@ -33,6 +33,8 @@ const HIT_TABLES: &[(&str, &str)] = &[
     ("hit_counts", "hour"),
     ("hour_summaries", "hour"),
     ("summarized_hours", "hour"),
+    ("day_summaries", "hour"),
+    ("summarized_days", "hour"),
     ("group_hours", "hour"),
 ];
 
