@@ -70,7 +70,7 @@ both! {
         // A batch sent again changes nothing.
         assert_eq!(database.insert(batch(hits(0)), "n").await.unwrap().stored, 0);
         assert_eq!(database.summarize_days().await.unwrap(), 0);
-        // Late hits of the first day are told at once, and then its hour and the day are made again.
+        // Late hits of the first day count at once; later their hours and the day are made again.
         database.insert(batch(hits(100).into_iter().take(3)), "n").await.unwrap();
         let later = told(&database, &subjects(), &from_hits()).await;
         assert_ne!(later, truth);
