@@ -126,15 +126,15 @@ impl App {
         let inside = Filter { from: Some(period.from), to: Some(period.to), ..only.clone() };
         let top = |dimension| self.store.top(dimension, &inside, RANKED);
         let ((series, traffic, before), (attack_types, sources), hosts, points) = tokio::try_join!(
-            self.over_time(&target, &only, period),
-            async { Ok(tokio::try_join!(top(Dimension::AttackType), top(Dimension::Source))?) },
-            async {
+            Box::pin(self.over_time(&target, &only, period)),
+            Box::pin(async { Ok(tokio::try_join!(top(Dimension::AttackType), top(Dimension::Source))?) }),
+            Box::pin(async {
                 match &target {
                     Target::Host(_) => Ok(Vec::new()),
                     Target::Application(_) => Ok(top(Dimension::Target).await?),
                 }
-            },
-            self.points(&inside),
+            }),
+            Box::pin(self.points(&inside)),
         )?;
         let requests = traffic.iter().map(|slot| slot.total.requests).sum();
         let (hits, blocked) = sum(&series);
