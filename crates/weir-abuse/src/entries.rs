@@ -137,6 +137,9 @@ pub struct Exception {
     /// How the key was made.
     #[serde(skip_serializing_if = "Made::is_unknown")]
     pub made: Made,
+    /// The source, masked, for people; empty if it is not known.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// When it was decided, in milliseconds since 1970.
     pub at: u64,
     /// Until when it holds, in milliseconds since 1970.
@@ -145,7 +148,8 @@ pub struct Exception {
 
 impl Exception {
     /// With no more than the control plane makes, whoever sent it.
-    fn bounded(self, now: u64) -> Self {
+    fn bounded(mut self, now: u64) -> Self {
+        self.source.truncate(self.source.floor_char_boundary(MAX_SOURCE));
         Self { until: self.until.min(now.saturating_add(MAX_EXCEPTED_MS)), made: self.made.bounded(), ..self }
     }
 }
@@ -598,12 +602,19 @@ mod tests {
         let entries = Entries::new(3);
         let long = "\u{e9}".repeat(100_000);
         let made = Made { secret: long.clone(), parts: 1 };
-        let entry = Entry { source: long.clone(), reason: long, made: made.clone(), ..entry(1, u64::MAX) };
+        let entry = Entry { source: long.clone(), reason: long.clone(), made: made.clone(), ..entry(1, u64::MAX) };
         assert!(entries.apply(Change::Listed(entry), 100));
         let kept = entries.find(Key(1), 0, 200).unwrap();
         assert!(kept.source.len() + kept.reason.len() + kept.made.secret.len() <= 2_400);
         assert_eq!(kept.expires, 100 + MAX_LISTED_MS);
-        let exception = |key: u128| Exception { rule: 9, key: Key(key), made: made.clone(), at: 200, until: u64::MAX };
+        let exception = |key: u128| Exception {
+            rule: 9,
+            key: Key(key),
+            made: made.clone(),
+            source: long.clone(),
+            at: 200,
+            until: u64::MAX,
+        };
         let taken = (0..100).filter(|&key| entries.apply(Change::Excepted(exception(key)), 200)).count();
         assert_eq!((taken, entries.refused()), (3, 97));
         let exceptions = entries.exceptions().unwrap();

@@ -172,8 +172,9 @@ impl App {
             return Err(Error::invalid("except_for", "from one second to a year"));
         }
         let mut change = self.audit.begin().await?;
-        let made = made(change.on(), decision).await?;
-        let exception = Exception { rule: decision.rule, key: decision.key, made, at: now, until: now + length };
+        let (made, source) = known(change.on(), decision).await?;
+        let exception =
+            Exception { rule: decision.rule, key: decision.key, made, source, at: now, until: now + length };
         let mut intake = Intake::begin(change.on(), &decision.group, now).await?;
         if !intake.store(change.on(), &Change::Excepted(exception)).await? {
             return Err(Error::Conflict(format!(
@@ -185,15 +186,15 @@ impl App {
     }
 }
 
-/// How the key was made that a decision is about: as its entry says, or the exception that it replaces.
-async fn made(on: &mut AnyConnection, decision: &Decision) -> Result<Made> {
+/// How the key was made that a decision is about, and whose it is: as its entry says, or the exception that it replaces.
+async fn known(on: &mut AnyConnection, decision: &Decision) -> Result<(Made, String)> {
     let sql = "SELECT body FROM abuse_changes WHERE node_group = $1 AND rule_key = $2 ORDER BY number DESC LIMIT 1";
     let rule_key = format!("{}/{}", decision.rule, decision.key);
     let row = sqlx::query(sql).bind(&decision.group).bind(rule_key).fetch_optional(&mut *on).await?;
     Ok(match row.map(|row| parse(&text(&row, "body")?)).transpose()? {
-        Some(Change::Listed(entry)) => entry.made,
-        Some(Change::Excepted(exception)) => exception.made,
-        None => Made::default(),
+        Some(Change::Listed(entry)) => (entry.made, entry.source),
+        Some(Change::Excepted(exception)) => (exception.made, exception.source),
+        None => Default::default(),
     })
 }
 
@@ -388,7 +389,7 @@ mod tests {
             ..usual
         };
         let until = u64::MAX;
-        let forever = Exception { rule: 7, key: Key(2), made, at: u64::MAX, until };
+        let forever = Exception { rule: 7, key: Key(2), made, at: u64::MAX, until, ..Exception::default() };
         let sent = vec![Change::Listed(huge), Change::Excepted(forever)];
         let news = app.exchange_abuse("default", sent, 0).await.unwrap();
         let [Change::Listed(entry), Change::Excepted(exception)] = &news.changes[..] else { panic!("{news:?}") };
@@ -473,6 +474,24 @@ mod tests {
         assert_eq!(changed.status, 200, "{changed:?}");
         let other = Some("its rule counts by another key now");
         assert_eq!(inert().await, [(1, other), (2, other), (3, None), (4, None)]);
+    }
+
+    #[tokio::test]
+    async fn an_exception_names_the_source_of_the_entry_that_it_is_for() {
+        let test = Fixture::new().await;
+        let (app, caller) = (&test.app, test.caller(Role::Analyst).await);
+        let now = app.clock.millis().unsigned_abs();
+        let source = "198.51.100.9".to_owned();
+        let entry =
+            Entry { rule: 7, key: Key(1), source: source.clone(), at: now, expires: now + 60_000, ..Entry::default() };
+        app.exchange_abuse("default", vec![Change::Listed(entry)], 0).await.unwrap();
+        for days in [30, 60] {
+            let decision = Decision { group: "default".into(), rule: 7, key: Key(1), except_for: Some(days * 86_400) };
+            app.decide_abuse(&caller, &decision).await.unwrap();
+            let listed = app.abuse_exceptions().await.unwrap();
+            assert_eq!(listed[0].exception.source, source, "also after it was changed");
+            test.clock.advance(1_000);
+        }
     }
 
     #[tokio::test]

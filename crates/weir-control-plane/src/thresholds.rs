@@ -90,8 +90,9 @@ fn thresholds(rule: &AbuseRule, history: &RuleHistory) -> Thresholds {
              the reaction \"Report only\" or as a dry run, and look again when usual traffic has passed."
         ),
         (_, None) => format!(
-            "Too little history for a proposal: a key was counted in {counts} minutes of the last {DAYS} days; {ENOUGH} are \
+            "Too little history for a proposal: a key was counted in {counts} {} of the last {DAYS} days; {ENOUGH} are \
              needed. The highest count was {highest} in {} s.",
+            if counts == 1 { "minute" } else { "minutes" },
             rule.window
         ),
         (_, Some(proposed)) => format!(

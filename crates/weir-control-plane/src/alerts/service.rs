@@ -1,6 +1,6 @@
 //! Alerts as the rest of the control plane sees them, and the round that sends them.
 
-use super::alert::{Alert, Known, NewAlert};
+use super::alert::{Alert, Channel, Known, NewAlert};
 use super::channel::{self, ChannelError};
 use super::message::{self, Counted};
 use super::report::HOLD;
@@ -95,6 +95,13 @@ impl App {
 
     fn check_alert(&self, new: &NewAlert) -> Result<()> {
         new.check(self.config.smtp.is_some())?;
+        // Names are checked when they are resolved.
+        if let Channel::Slack { url } = &new.channel {
+            self.config
+                .outgoing
+                .check_url(url)
+                .map_err(|error| crate::Error::invalid("channel.url", error.to_string()))?;
+        }
         self.search(&new.query).map(drop).map_err(|error| match error {
             crate::Error::Invalid(mut wrong) => {
                 wrong.iter_mut().for_each(|one| "query".clone_into(&mut one.field));

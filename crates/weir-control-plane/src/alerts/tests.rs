@@ -238,7 +238,13 @@ async fn destinations_in_private_networks_are_by_setting() {
     let outgoing = Outgoing::new(&Roots::Bundled, false).unwrap();
     let fixture = Fixture::with(|config| config.outgoing = outgoing).await;
     let (url, kept) = chat(StatusCode::OK).await;
-    let made = make(&fixture, &url, json!({"hits": 1, "minutes": 5})).await;
+    for address in [url.as_str(), "http://169.254.169.254/latest", "http://[fe80::1]/", "http://[::ffff:10.0.0.1]/"] {
+        let new = json!({"name": "a", "channel": {"kind": "slack", "url": address}, "hits": 1, "minutes": 1});
+        let refused = fixture.as_role(Role::Administrator, "POST", "/api/v1/alerts", &new).await;
+        assert_eq!(refused.json()["errors"][0]["field"], "channel.url", "{address}: {refused:?}");
+    }
+    let by_name = url.replace("127.0.0.1", "localhost");
+    let made = make(&fixture, &by_name, json!({"hits": 1, "minutes": 5})).await;
     let path = format!("/api/v1/alerts/{}/test", made["id"].as_str().unwrap());
     let tested = fixture.as_role(Role::Administrator, "POST", &path, &Value::Null).await.json();
     assert_eq!((&tested["delivered"], kept.lock().unwrap().len()), (&json!(false), 0), "{tested}");

@@ -67,7 +67,7 @@ pub const BRUTE: RuleType = kind(
     None,
     &[
         parameter("threshold", "Failed attempts in the window", ParameterType::Number, "", "10"),
-        WINDOW,
+        parameter("window", "Sliding window, seconds", ParameterType::Number, "", "300"),
         BURST,
         KEY,
         FAILURE,

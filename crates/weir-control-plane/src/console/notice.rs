@@ -16,6 +16,8 @@ const NOTICES: &[(&str, &str)] = &[
     ("same", "Nothing changed."),
     ("listed", "# entries added. They take effect on all nodes within two seconds."),
     ("unlisted", "# entries removed. This takes effect on all nodes within two seconds."),
+    ("lifted", "Lifted. The key is not listed again for a minute. It takes effect on all nodes within two seconds."),
+    ("excepted", "The rule does not apply to this key for # days. It takes effect on all nodes within two seconds."),
     ("mode", "Filtration mode changed. It takes effect on all nodes within two seconds."),
     ("application", "Application # saved."),
     ("application-gone", "Name of application # removed."),

@@ -1,7 +1,7 @@
 //! A rule as a form, and back.
 
 use super::form_fields::FormFields;
-use super::rule_types::{RuleType, absent};
+use super::rule_types::{BEHAVIOUR, RuleType, absent};
 use super::scope::{self, RuleScope};
 use super::view::form::{Control, Field};
 use super::view::rules::ConditionRow;
@@ -124,18 +124,19 @@ impl RuleDraft {
         if wrong.is_empty() { Ok(NewRule { rule, groups, from_hit: String::new() }) } else { Err(wrong) }
     }
 
-    /// Host, path, method.
-    pub fn scope_fields(&self, wrong: &[Mistake]) -> Vec<Field> {
+    /// Host, path, method of a rule of this type.
+    pub fn scope_fields(&self, kind: &RuleType, wrong: &[Mistake]) -> Vec<Field> {
         let field = |name, label, hint| {
             Field::new(name, label, Control::Code, hint).with(self.given.get(name)).with_error(of(wrong, name))
         };
+        let path = if kind.group == BEHAVIOUR {
+            "For example /api/*/users. ** matches any number of segments. Case does not count, nor does a slash at the end."
+        } else {
+            "For example /api/*/users. ** matches any number of segments. Case counts; to ignore it, use additional conditions."
+        };
         vec![
             field("host", "Host", "Empty: any host. * and ? are wildcards."),
-            field(
-                "path",
-                "Path",
-                "For example /api/*/users. ** matches any number of segments. Case counts; to ignore it, use additional conditions.",
-            ),
+            field("path", "Path", path),
             field("method", "Method", "Empty: any method."),
         ]
     }
@@ -344,7 +345,7 @@ mod tests {
         let brute = find("brute").unwrap();
         let rule = RuleDraft::fresh(brute, FormFields::default()).rule(brute, None).unwrap().rule;
         let says = rule_text::sentence(&rule);
-        assert!(says.starts_with("Allows 10 failed attempts in 60 s by client"), "{says}");
+        assert!(says.starts_with("Allows 10 failed attempts in 300 s by client"), "{says}");
         // What the address names counts, and a field that was emptied stays empty.
         let named = FormFields::of_query("threshold=3").unwrap();
         assert_eq!(RuleDraft::fresh(brute, named).rule(brute, None).unwrap().rule["threshold"], json!(3));
@@ -358,7 +359,7 @@ mod tests {
         let filled = RuleDraft::sent(FormFields::of_query("path=a&expires=soon").unwrap());
         let wrong = filled.rule(kind, None).unwrap_err();
         assert_eq!(wrong.iter().map(|one| one.field.as_str()).collect::<Vec<_>>(), ["path", "point", "expires"]);
-        assert!(filled.scope_fields(&wrong)[1].wrong.is_some());
+        assert!(filled.scope_fields(kind, &wrong)[1].wrong.is_some());
         assert_eq!((field("rules/17/point"), field("expired_at")), ("point", "expires"));
     }
 }

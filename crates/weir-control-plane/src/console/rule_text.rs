@@ -88,7 +88,11 @@ fn effect(rule: &Map<String, Value>) -> Effect {
             let threshold = Some(of("threshold")).filter(|given| !given.is_empty());
             let threshold = threshold.unwrap_or_else(|| "(no number of)".into());
             let limit = format!("Allows {threshold} {what} in {} s by {}", of("window"), of("key"));
-            Effect::new(limit).on_requests().when(format!("; when exceeded: {}", lower(&of("reaction"))))
+            let reaction = match rule.get("dry_run") {
+                Some(Value::Bool(true)) => "report only (dry run)".to_owned(),
+                _ => lower(&of("reaction")),
+            };
+            Effect::new(limit).on_requests().when(format!("; when exceeded: {reaction}"))
         }
         "session" => Effect::new(format!("Takes {} for the session", of("key"))).on_requests(),
         "parser_state" => {
@@ -279,6 +283,16 @@ mod tests {
             // As weir-policy reads it.
             let window = if code == "brute" { 300 } else { 60 };
             assert!(says.contains(&format!(" in {window} s by client")), "{says}");
+            for reaction in ["block", "graylist", "denylist"] {
+                rule["reaction"] = json!(reaction);
+                let says = |dry_run: bool| {
+                    let mut rule = rule.clone();
+                    rule["dry_run"] = json!(dry_run);
+                    summary(rule.as_object().unwrap())
+                };
+                assert!(says(true).ends_with("; when exceeded: report only (dry run)"), "{}", says(true));
+                assert!(!says(false).contains("report"), "{}", says(false));
+            }
         }
     }
 

@@ -235,7 +235,19 @@ fn path_of<'c>(all: &[&'c Value]) -> Option<(String, Vec<&'c Value>)> {
     let mut out = String::new();
     let (mut used, mut at) = (0, 0);
     let mut closed = false;
-    while let Some(c) = find("path", Some(at)) {
+    let is_there = |c: &&&Value| c["point"][0] == "path" && c["type"] != "absent";
+    let numbers = mine.iter().filter(is_there).filter_map(|c| c["point"][1].as_u64());
+    let last = numbers.max().filter(|&last| last <= MAX_SEGMENTS as u64);
+    loop {
+        let Some(c) = find("path", Some(at)) else {
+            if last.is_none_or(|last| at > last) {
+                break;
+            }
+            // A segment that is there, as a later one is, and that may be anything.
+            out.push_str("/*");
+            at += 1;
+            continue;
+        };
         used += 1;
         if c["type"] == "absent" {
             closed = true;
@@ -345,6 +357,13 @@ mod tests {
         let (scope, rest) = RuleScope::of(odd.as_array().unwrap());
         assert_eq!((scope.method.as_str(), scope.path.as_str(), rest.len()), ("GET", "", 1));
         assert_eq!(of_row(&rest[0]), odd[0]);
+        // A later segment needs those before it; one that must be absent does not.
+        let open = |last: &str| {
+            let last = json!({"type": last, "point": ["path", 2], "value": "list"});
+            let api = json!({"type": "equal", "point": ["path", 0], "value": "api"});
+            RuleScope::of(&[api, last]).0.path
+        };
+        assert_eq!((open("equal").as_str(), open("absent").as_str()), ("/api/*/list/**", ""));
         let absent = json!({"type": "absent", "point": ["header", "X-A"]});
         assert_eq!(of_row(&row(&absent)), absent);
         let in_point = json!({"type": "equal", "point": ["proto", "1.1"]});

@@ -153,7 +153,7 @@ impl Document {
         (budget.max_nodes, budget.max_events, budget.max_total_scalar_bytes) = (MAX_NODES, 2 * MAX_NODES, MAX_SCALARS);
         let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
         let document: Self = serde_saphyr::from_str_with_options(text, options)
-            .map_err(|error| Error::invalid("", error.to_string()))?;
+            .map_err(|error| Error::invalid("", in_words(&error.to_string())))?;
         if document.form != FORM {
             return Err(Error::invalid("form", format!("the document needs the line `form: {FORM}`")));
         }
@@ -314,5 +314,26 @@ impl App {
             document.apply(&mut after, &author, now);
             placed(document, &after, error)
         })
+    }
+}
+
+/// A message of the YAML reader in words of the format, not of its events.
+fn in_words(message: &str) -> String {
+    message
+        .replace("expected sequence start", "expected a list")
+        .replace("expected mapping start", "expected a mapping")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_said_in_words_of_the_format() {
+        for (text, part) in [("rules: 7", "expected a list"), ("general: 7", "expected a mapping"), ("7", "a mapping")]
+        {
+            let error = Document::parse(text.as_bytes()).err().map(|error| format!("{error:?}")).unwrap_or_default();
+            assert!(error.contains(part) && error.contains("line 1"), "{text}: {error}");
+        }
     }
 }

@@ -6,7 +6,7 @@
 
 use super::before_after::Judges;
 use super::propose::is_exceptable;
-use super::replay::Judge;
+use super::replay::{Judge, by_build};
 use super::state::{DEFAULT_GROUP, PolicyState};
 use crate::app::App;
 use crate::error::Result;
@@ -29,7 +29,7 @@ const PORTION_TIME: Duration = Duration::from_millis(50);
 /// How long a report may take unless asked otherwise: a page is there within a second.
 pub const SHORT: Duration = Duration::from_millis(400);
 /// How long hits are judged again at least, however long it took to find them.
-const LEAST: Duration = Duration::from_millis(150);
+const LEAST: Duration = by_build(Duration::from_millis(150));
 /// Longest time for it.
 pub const LONG: Duration = Duration::from_secs(8);
 /// Groups reported, those with most hits.

@@ -1,7 +1,7 @@
 //! What a change of the policy would have done to the hits of the last day, in numbers.
 
 use super::before_after::{BeforeAfter, replay_hits};
-use super::replay::Judge;
+use super::replay::{Judge, by_build};
 use super::service::{Author, Change, Edited};
 use super::state::PolicyState;
 use crate::app::App;
@@ -19,7 +19,7 @@ const DAY_MS: i64 = 86_400_000;
 /// Most hits judged again.
 const MAX_HITS: usize = 5_000;
 /// Longest time for it: a person waits.
-const TIME: Duration = Duration::from_secs(8);
+const TIME: Duration = by_build(Duration::from_secs(8));
 /// Hits whose attacks are looked up; of more it is said that there are more attacks.
 const MAX_LOOKED_UP: usize = 200;
 

@@ -2,7 +2,7 @@
 
 use super::before_after::{BeforeAfter, replay_hits};
 use super::edit::NewRule;
-use super::replay::Judge;
+use super::replay::{Judge, by_build};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::store::{DAY, Filter, Replay, Terms};
@@ -20,11 +20,11 @@ pub const MAX_DAYS: u32 = 90;
 /// Most hits judged again.
 pub const MAX_HITS: usize = 5_000;
 /// How long hits are judged again for a page that was just opened: it is there within a second.
-pub const SHORT: Duration = Duration::from_millis(400);
+pub const SHORT: Duration = by_build(Duration::from_millis(400));
 /// How long they are judged again at least, however long it took to prepare that.
-const LEAST: Duration = Duration::from_millis(150);
+const LEAST: Duration = by_build(Duration::from_millis(150));
 /// Longest time for it, where a person asked for a preview and waits.
-pub const LONG: Duration = Duration::from_secs(15);
+pub const LONG: Duration = by_build(Duration::from_secs(15));
 /// Changed hits that are listed; the rest is counted.
 const MAX_SHOWN: usize = 50;
 

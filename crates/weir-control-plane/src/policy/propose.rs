@@ -263,11 +263,14 @@ fn path(facts: &DecodedHead<'_>) -> (String, Vec<Value>) {
     let name = |bytes: &[u8]| std::str::from_utf8(bytes).ok().filter(|text| is_name(text)).map(str::to_owned);
     let (mut shown, mut conditions) = (String::new(), Vec::new());
     let equal = |point: Value, value: &str| json!({"type": "equal", "point": point, "value": value});
+    // As the form of a rule has `*`.
+    let any = |point: &Value| json!({"type": "regex", "point": point, "value": "^.+$"});
     for (number, segment) in facts.path.segments.iter().take(MAX_SEGMENTS).enumerate() {
         let segment = name(segment);
         shown.push('/');
         shown.push_str(segment.as_deref().unwrap_or("*"));
-        conditions.extend(segment.map(|segment| equal(json!(["path", number]), &segment)));
+        let point = json!(["path", number]);
+        conditions.push(segment.map_or_else(|| any(&point), |segment| equal(point.clone(), &segment)));
     }
     if facts.path.segments.len() <= MAX_SEGMENTS {
         conditions.push(json!({"type": "absent", "point": ["path", facts.path.segments.len()]}));
@@ -276,8 +279,11 @@ fn path(facts: &DecodedHead<'_>) -> (String, Vec<Value>) {
     let (action, ext) = (name(&facts.path.action_name), facts.path.action_ext.as_deref().map(name));
     // `/` ends in an empty name, which is one too.
     shown.push_str(action.as_deref().unwrap_or("*"));
-    conditions.extend(action.map(|action| equal(json!(["action_name"]), &action)));
+    let is_open = action.is_none();
+    let point = json!(["action_name"]);
+    conditions.push(action.map_or_else(|| any(&point), |action| equal(point.clone(), &action)));
     match ext {
+        None if is_open => {}
         None => conditions.push(json!({"type": "absent", "point": ["action_ext"]})),
         Some(ext) => {
             shown.push('.');
@@ -339,6 +345,7 @@ mod tests {
                     {"type": "equal", "point": ["header", "HOST"], "value": "shop.example"},
                     {"type": "equal", "point": ["path", 0], "value": "api"},
                     {"type": "equal", "point": ["path", 1], "value": "users"},
+                    {"type": "regex", "point": ["path", 2], "value": "^.+$"},
                     {"type": "absent", "point": ["path", 3]},
                     {"type": "equal", "point": ["action_name"], "value": "orders"},
                     {"type": "equal", "point": ["action_ext"], "value": "json"},
@@ -387,6 +394,10 @@ mod tests {
         assert!(!at(r#"[["path",1]]"#, raw).contains(r#"["path",1]"#));
         assert!(!at(r#"[["action_name"]]"#, raw).contains("action"));
         let masked: &[u8] = b"GET /a/************/c HTTP/1.1\r\nHost: h\r\n\r\n";
-        assert!(!at(r#"[["get","q"]]"#, masked).contains(r#"["path",1]"#));
+        let rule = Material::of(&hit(r#"[["get","q"]]"#), masked).unwrap();
+        let rule = rule.rule(Purpose::Exception, &Choice::default(), "1").unwrap();
+        let any = json!({"type": "regex", "point": ["path", 1], "value": "^.+$"});
+        let mut second = rule["action"].as_array().unwrap().iter().filter(|one| one["point"] == json!(["path", 1]));
+        assert_eq!((second.next(), second.next()), (Some(&any), None), "what is masked may be anything");
     }
 }

@@ -3,6 +3,7 @@
 use super::behaviour;
 use crate::abuse::{Decision, ListedEntry, ListedException, MAX_LISTED};
 use crate::console::form_fields::FormFields;
+use crate::console::notice::with_notice;
 use crate::console::page::{self, Page, html};
 use crate::console::view::automatic::{Automatic, AutomaticRow, ExceptionRow};
 use crate::console::view::shell::Place;
@@ -49,6 +50,7 @@ fn exception(page: &Page, listed: &ListedException) -> ExceptionRow {
     let exception = &listed.exception;
     let moment = |ms: u64| page.moment(i64::try_from(ms).unwrap_or(i64::MAX));
     ExceptionRow {
+        source: Text::new(&exception.source),
         key: exception.key.to_string(),
         rule: exception.rule,
         at: moment(exception.at),
@@ -67,5 +69,8 @@ pub async fn decide(page: Page, given: FormFields) -> Result<Response> {
     let decision =
         Decision { group: given.get("group").into(), rule: number("rule")?, key: weir_abuse::Key(key), except_for };
     page.app.decide_abuse(&page.caller, &decision).await?;
-    Ok(page::back(if given.has("back") { given.get("back") } else { "/automatic" }))
+    let code = if except_for.is_some() { "excepted" } else { "lifted" };
+    let days = except_for.unwrap_or_default() / 86_400;
+    let back = if given.has("back") { given.get("back") } else { "/automatic" };
+    Ok(page::back(&with_notice(back, code, days)))
 }

@@ -23,7 +23,7 @@ use axum::response::Response;
 use weir_core::model::point::{OwnedKey, PathItem};
 use weir_core::model::{AttackType, PointPath};
 use weir_policy::FindingKind;
-use weir_protocol::code::{HitAction, HitReason};
+use weir_protocol::code::{HitAction, HitMode, HitReason};
 use weir_protocol::hit::Hit;
 use weir_protocol::hit::HitDirection;
 
@@ -113,11 +113,26 @@ fn why(hit: &Hit) -> String {
         (HitAction::Block, HitReason::Denylist) => "Blocked because its source is on the denylist.".into(),
         (HitAction::Block, HitReason::Vpatch) => format!("Blocked by a virtual patch (rule {}).", rules.join(", ")),
         (HitAction::Block, HitReason::Limit) => format!("Blocked by a limit on behaviour (rule {}).", rules.join(", ")),
+        (HitAction::Block, _) if is_above_limit(hit) => {
+            format!(
+                "Blocked because it went over the limit of rule {}. The filtration mode was {mode}.",
+                rules.join(", ")
+            )
+        }
+        (HitAction::Block, _) if hit.mode == HitMode::SafeBlocking => {
+            "Blocked because its source is on the graylist and the filtration mode was safe blocking.".into()
+        }
         (HitAction::Block, _) => format!("Blocked because the filtration mode was {mode}."),
         (_, _) if hit.would_block => format!("Passed because the filtration mode was {mode}."),
         (_, HitReason::Unset) => String::new(),
         (_, reason) => format!("Passed, and reported for this reason: {reason}."),
     }
+}
+
+/// Whether all that was found are limits on behaviour that the request went over.
+fn is_above_limit(hit: &Hit) -> bool {
+    let is_limit = |rule: &str| matches!(FindingKind::of(rule), FindingKind::Behaviour(_));
+    !hit.rules.is_empty() && !hit.findings.is_empty() && hit.findings.iter().all(|finding| is_limit(&finding.rule))
 }
 
 /// Why a hit has no findings.
@@ -306,8 +321,35 @@ fn one_line(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use weir_core::model::{AnomalyKind, AttackType};
-    use weir_protocol::hit::HitAnomaly;
+    use weir_core::model::{AnomalyKind, Confidence};
+    use weir_protocol::hit::{HitAnomaly, HitFinding};
+
+    #[test]
+    fn what_blocked_a_request_is_said() {
+        let finding = |rule: &str| HitFinding {
+            attack: AttackType::Bola,
+            rule: rule.into(),
+            point: PointPath(Vec::new()),
+            confidence: Confidence::High,
+            decisive: true,
+            matched: String::new(),
+        };
+        let hit = |mode: &str, rules: &[u64], findings: &[&str]| Hit {
+            action: HitAction::Block,
+            reason: "attack".into(),
+            mode: mode.into(),
+            rules: rules.to_vec(),
+            findings: findings.iter().map(|rule| finding(rule)).collect(),
+            ..Hit::default()
+        };
+        for (hit, part) in [
+            (hit("block", &[4], &["abuse.4"]), "over the limit of rule 4. The filtration mode was blocking"),
+            (hit("safe_blocking", &[], &["sqli.union"]), "its source is on the graylist"),
+            (hit("block", &[4], &["abuse.4", "sqli.union"]), "because the filtration mode was blocking"),
+        ] {
+            assert!(why(&hit).contains(part), "{}", why(&hit));
+        }
+    }
 
     #[test]
     fn a_hit_without_findings_says_why_it_was_reported() {

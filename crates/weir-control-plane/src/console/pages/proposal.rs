@@ -22,6 +22,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
+use weir_policy::FindingKind;
 
 /// Days looked back in a preview.
 const DAYS: u32 = 30;
@@ -248,6 +249,10 @@ fn shown(page: &Page, preview: &policy::Preview, asked: &RuleProposal) -> Previe
             (Tone::Bad, left.as_str())
         }
         (Some(Outcome::StillAttack), false) => (Tone::Bad, "This hit would not be blocked by the patch."),
+        (Some(Outcome::NotReproducible) | None, _) if is_of_traffic(asked) => (
+            Tone::Note,
+            "The effect on this hit is unknown: its attack shows in many requests, or in the time or size of one, and a stored copy repeats neither.",
+        ),
         (Some(Outcome::NotReproducible) | None, _) => (
             Tone::Note,
             "The effect on this hit is unknown: its stored copy is masked or truncated and is no longer detected as an attack.",
@@ -262,6 +267,14 @@ fn shown(page: &Page, preview: &policy::Preview, asked: &RuleProposal) -> Previe
         changed_count: grouped(changes.count as u64),
         single: changes.count == 1,
     }
+}
+
+/// Whether the chosen subject is about the traffic, and not about what a request says.
+fn is_of_traffic(asked: &RuleProposal) -> bool {
+    let subject = asked.material.subjects.get(asked.chosen().0);
+    let findings = asked.replay.hit.findings.iter();
+    let mut of_subject = findings.filter(|one| subject.is_some_and(|subject| subject.attack == one.attack));
+    of_subject.any(|one| FindingKind::of(&one.rule).is_of_traffic())
 }
 
 fn changed(page: &Page, hit: &ChangedHit) -> Changed {

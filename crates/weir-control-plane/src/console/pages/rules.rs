@@ -215,7 +215,7 @@ fn form(
         shell: page.shell(kind.shown.label, Place::Rules),
         id: entry.map(|entry| entry.id),
         kind: kind.shown,
-        scope: filled.scope_fields(wrong),
+        scope: filled.scope_fields(kind, wrong),
         conditions: filled.shown_rows(),
         condition_points: scope::POINTS,
         point: filled.point_field(kind, wrong),

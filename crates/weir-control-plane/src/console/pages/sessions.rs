@@ -11,6 +11,7 @@ use crate::store::{SessionStep, SessionSummary};
 use axum::extract::Path;
 use axum::response::Response;
 use std::net::IpAddr;
+use weir_core::model::AttackType;
 
 /// Characters of a name that the list shows.
 const SHOWN: usize = 12;
@@ -56,6 +57,16 @@ pub async fn session(page: Page, Path(name): Path<String>) -> Result<Response> {
     html(&SessionPage { shell, name: Text::new(&name), attacks, rows })
 }
 
+/// A note of a node with names of attack types for their codes, which come first.
+fn in_words(note: &str) -> String {
+    let mut parts: Vec<&str> = note.split("; ").collect();
+    for part in &mut parts {
+        let Some(attack) = AttackType::from_code(part) else { break };
+        *part = attack.name();
+    }
+    parts.join("; ")
+}
+
 fn step_row(page: &Page, step: &SessionStep, is_other: bool) -> StepRow {
     StepRow {
         at: page.moment(step.time),
@@ -64,7 +75,20 @@ fn step_row(page: &Page, step: &SessionStep, is_other: bool) -> StepRow {
         status: if step.status == 0 { String::new() } else { step.status.to_string() },
         blocked: step.blocked,
         hit: if step.hit.is_empty() { String::new() } else { href(&format!("/hits/{}", step.hit), &[]) },
-        note: Text::new(&step.note),
+        note: Text::new(&in_words(&step.note)),
         client: is_other.then(|| Text::new(&step.client)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notes_name_attacks_as_the_rest_of_the_console_does() {
+        let (found, text) = (AttackType::ForcedBrowsing, "198.51.100.9: 11 requests in 60 s; rule 3 allows 10");
+        assert_eq!(in_words(&format!("{}; {text}", found.code())), format!("{}; {text}", found.name()));
+        assert_eq!(in_words(text), text);
+        assert_eq!(in_words(""), "");
     }
 }

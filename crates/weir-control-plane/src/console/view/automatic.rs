@@ -35,6 +35,8 @@ pub struct AutomaticRow {
 /// A key to which a rule does not apply.
 #[derive(Clone, Debug)]
 pub struct ExceptionRow {
+    /// The source; empty if it is not known.
+    pub source: Text,
     /// Key of the rule's counter.
     pub key: String,
     /// The rule.

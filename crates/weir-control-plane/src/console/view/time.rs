@@ -43,10 +43,10 @@ impl Moment {
     /// `12 s ago`, `in 3 days`.
     pub fn relative(self) -> String {
         let ms = self.now - self.at;
-        match span(ms.unsigned_abs()) {
-            _ if ms.abs() < 1_000 => "now".into(),
-            text if ms < 0 => format!("in {text}"),
-            text => format!("{text} ago"),
+        match ms.unsigned_abs() {
+            0..1_000 => "now".into(),
+            ahead if ms < 0 => format!("in {}", span(rounded(ahead))),
+            past => format!("{} ago", span(past)),
         }
     }
 }
@@ -60,6 +60,17 @@ impl fmt::Display for Moment {
 /// Milliseconds since 1970 by a pattern of `strftime`; a dash where there is no such moment.
 pub fn format(ms: i64, pattern: &str) -> String {
     Timestamp::from_millisecond(ms).map_or_else(|_| "–".into(), |at| at.strftime(pattern).to_string())
+}
+
+/// To the nearest unit of [`span`]: what ends in 30 days still does so a moment later.
+fn rounded(ms: u64) -> u64 {
+    let unit = match ms / 1_000 {
+        0..60 => 1_000,
+        60..3_600 => 60_000,
+        3_600..86_400 => 3_600_000,
+        _ => 86_400_000,
+    };
+    ms + unit / 2
 }
 
 /// Milliseconds in the largest unit that is at least one: `42 s`, `3 min`, `5 h`, `12 days`.
@@ -83,6 +94,11 @@ mod tests {
         let now = 1_700_000_000_000;
         assert_eq!(Moment::new(now - 90_000, now).relative(), "1 min ago");
         assert_eq!(Moment::new(now + 3 * 86_400_000, now).relative(), "in 3 days");
+        for (left, says) in
+            [(2_591_999_900, "in 30 days"), (599_900, "in 10 min"), (59_600, "in 1 min"), (7_100_000, "in 2 h")]
+        {
+            assert_eq!(Moment::new(now + left, now).relative(), says, "what was set to a round time just now");
+        }
         assert_eq!(Moment::new(now, now).relative(), "now");
         assert_eq!(Moment::new(now, now).iso(), "2023-11-14T22:13:20.000Z");
         assert_eq!(Moment::new(i64::MAX, now).full(), "–");

@@ -303,6 +303,23 @@ fn another_end_of_a_path_or_another_method_leaves_no_limit() {
 }
 
 #[test]
+fn a_rule_for_a_path_with_a_slash_at_its_end_counts_the_path_without_it() {
+    let form = "{type: equal, point: [path, 0], value: login}, {type: absent, point: [path, 1]}, \
+                {type: equal, point: [action_name], value: ''}, {type: absent, point: [action_ext]}";
+    for action in [form, "{type: equal, point: [uri], value: '/login/'}"] {
+        let rules = format!("{{id: 1, type: rate_limit, threshold: 4, window: 60, action: [{action}]}}");
+        let node = TestNode::new(Mode::SafeBlocking, &rules);
+        for target in ["/", "/login/x", "/login/x/", "/other", "/a/login"].into_iter().cycle().take(30) {
+            assert!(!blocked(&node.get("198.51.100.1", target, "")), "{target} is another path");
+        }
+        for (number, target) in ["/login", "/login/", "/LOGIN", "/%6cogin", "/login", "/login/"].into_iter().enumerate()
+        {
+            assert_eq!(blocked(&node.get("198.51.100.1", target, "")), number > 3, "{target}");
+        }
+    }
+}
+
+#[test]
 fn a_slash_at_the_end_weakens_nothing() {
     let rules = "{id: 1, type: wallarm_mode, mode: 'off', action: [{type: equal, point: [action_name], value: open}]}, \
                  {id: 2, type: rate_limit, threshold: 1, window: 60}";

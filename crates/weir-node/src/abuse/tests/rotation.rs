@@ -22,7 +22,8 @@ impl TestNode {
 
 fn except(node: &TestNode, entry: &Entry) {
     let (at, until) = (node.now, node.now + 3_600_000);
-    let exception = Exception { rule: entry.rule, key: entry.key, made: entry.made.clone(), at, until };
+    let exception =
+        Exception { rule: entry.rule, key: entry.key, made: entry.made.clone(), at, until, ..Exception::default() };
     assert!(node.abuse.entries().apply(Change::Excepted(exception), node.now));
 }
 
