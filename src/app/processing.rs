@@ -118,7 +118,7 @@ pub async fn run_with(
             sync.asked(FIRST_POLICY).await;
         }
     }
-    announce(&listener, &probes, tls.is_some());
+    announce(&listener, &probes, tls.is_some(), &resolved);
     let drain = CancellationToken::new();
     let agent = spoe.map(|listener| tokio::spawn(spoe_agent(listener, Arc::clone(&service), drain.clone())));
     health.set_ready(true);
@@ -199,16 +199,19 @@ fn heartbeat(composer: &Arc<Composer>, events: Option<&Events>, service: &Servic
 }
 
 /// Says on standard error what it listens on, and what to try, below what was logged so far.
-fn announce(listener: &Listener, probes: &ProbesAt, tls: bool) {
+fn announce(listener: &Listener, probes: &ProbesAt, tls: bool, resolved: &Resolved) {
     let address = listener.address();
     tracing::info!(address, tls, "http_inspector");
     logs::flush();
     let url = listener.url(tls);
+    let auth = &resolved.connector.auth;
+    let keyed = !auth.keys.is_empty() || !auth.key_files.is_empty();
+    let key = if keyed { "-H \"Authorization: Bearer $WEIR_CONNECTOR_KEY\" \\\n    " } else { "" };
     eprintln!(
         "weir {} listens on {address} (API), {} (probes), {} (metrics)\n\ntry it:\n  \
          printf 'GET /etc/passwd HTTP/1.1\\r\\nHost: example.com\\r\\n\\r\\n' | curl -i --data-binary @- \\\n    \
          -H 'Content-Type: message/http; msgtype=request' -H 'Inspector-Request-Id: try-1' \\\n    \
-         -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' {url}/v1/requests\n",
+         -H 'Inspector-Client: 203.0.113.9' -H 'Inspector-Connector: curl/1' \\\n    {key}{url}/v1/requests\n",
         env!("CARGO_PKG_VERSION"),
         probes.health,
         probes.metrics,

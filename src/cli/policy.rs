@@ -94,6 +94,8 @@ pub fn run(command: Command) -> ExitCode {
 struct Answer {
     status: u16,
     body: String,
+    /// The file that was sent; empty if none was.
+    file: String,
 }
 
 /// Exit code, standard output, error.
@@ -101,7 +103,8 @@ type Outcome = (u8, String, String);
 
 impl FileArgs {
     fn send(&self, what: &str, confirm: Option<&str>) -> Result<Answer, CliError> {
-        self.server.call("POST", what, Some(read(&self.file)?), confirm)
+        let answer = self.server.call("POST", what, Some(read(&self.file)?), confirm)?;
+        Ok(Answer { file: self.file.display().to_string(), ..answer })
     }
 }
 
@@ -139,7 +142,7 @@ impl Server {
             let answer = request.send().await.map_err(|error| unusable(causes(&error)))?;
             let status = answer.status().as_u16();
             let body = answer.text().await.map_err(|error| unusable(causes(&error)))?;
-            Ok(Answer { status, body })
+            Ok(Answer { status, body, file: String::new() })
         })
     }
 }
@@ -162,8 +165,20 @@ impl Answer {
 
     fn failed(&self) -> Outcome {
         let problem = self.json();
+        let mistakes = problem["errors"].as_array().filter(|all| !all.is_empty() && !self.file.is_empty());
+        if let Some(mistakes) = mistakes {
+            let lines: Vec<String> = mistakes.iter().map(|one| self.mistake(one)).collect();
+            return (EXIT_FAILED, String::new(), lines.join("\n"));
+        }
         let detail = problem["detail"].as_str().unwrap_or("the answer is not that of a control plane");
         (EXIT_FAILED, String::new(), format!("{}: {detail}", self.status))
+    }
+
+    /// `FILE: rules/1/threshold: expected a number`.
+    fn mistake(&self, one: &Value) -> String {
+        let field = one["field"].as_str().filter(|field| !field.is_empty());
+        let field = field.map(|field| format!("{field}: ")).unwrap_or_default();
+        format!("{}: {field}{}", self.file, one["message"].as_str().unwrap_or_default())
     }
 
     fn exported(self) -> Outcome {
@@ -282,7 +297,7 @@ mod tests {
     use serde_json::json;
 
     fn answer(status: u16, body: &Value) -> Answer {
-        Answer { status, body: body.to_string() }
+        Answer { status, body: body.to_string(), file: String::new() }
     }
 
     #[test]
@@ -312,5 +327,10 @@ mod tests {
         assert!(out.contains("--confirm abc"), "{out}");
         let (code, _, error) = answer(403, &json!({"detail": "your role"})).applied();
         assert_eq!((code, error.as_str()), (EXIT_FAILED, "403: your role"));
+        let mistakes = json!({"detail": "first", "errors": [
+            {"field": "rules/1/threshold", "message": "expected a number"}, {"field": "", "message": "second"},
+        ]});
+        let refused = Answer { file: "p.yaml".into(), ..answer(422, &mistakes) };
+        assert_eq!(refused.applied().2, "p.yaml: rules/1/threshold: expected a number\np.yaml: second");
     }
 }

@@ -220,6 +220,8 @@ pub fn excerpt(source: &str, line: usize, column: usize) -> String {
 
 /// A line with its number, and below it the place of `mark`.
 fn marked_line(text: &str, mark: Mark) -> String {
+    // What is masked is shorter than it was.
+    let mark = Mark { column: mark.column.min(text.chars().count() + 1), ..mark };
     // A window around the place: lines of one-line JSON can be long.
     let from = mark.column.saturating_sub(MAX_LINE / 2);
     let window: String = text.chars().skip(from).take(MAX_LINE).collect();
@@ -284,6 +286,12 @@ mod tests {
             help: Some("did you mean `blocking`?".into()),
             secret: false,
         }
+    }
+
+    #[test]
+    fn a_place_past_the_end_of_a_masked_line_shows_the_line() {
+        let mark = Mark { line: 6, column: 400, length: 9 };
+        assert_eq!(marked_line("  key: ****", mark), "  |\n6 |   key: ****\n  |            ^");
     }
 
     #[test]

@@ -115,6 +115,7 @@ impl Reader {
         };
         for (path, flag) in self.flags.iter().filter(|(path, _)| !self.used.contains(*path)) {
             let help = similar_name(path, known.iter().copied()).map(|key| format!("did you mean `{key}`?"));
+            let help = help.or_else(|| keys_beside(path, &known));
             let message = format!("there is no key `{path}` that can be set this way");
             said.push(complain(Severity::Error, path, message, Origin::Flag(flag.name.clone()), help));
         }
@@ -127,11 +128,21 @@ impl Reader {
             }
             let severity = if path.contains('.') { Severity::Error } else { Severity::Warning };
             let help = near.map(|key| format!("did you mean `{}`?", variable(key)));
+            let help = help.or_else(|| keys_beside(path, &known));
             let message = format!("there is no key for the variable `{name}`");
             said.push(complain(severity, path, message, Origin::Environment(name.clone()), help));
         }
         self.problems.append(&mut said);
     }
+}
+
+/// The keys of the section in which `path` would be, if there is such a section.
+fn keys_beside(path: &str, known: &[&str]) -> Option<String> {
+    let (section, _) = path.rsplit_once('.')?;
+    let beside =
+        |key: &&str| key.strip_prefix(section).is_some_and(|rest| rest.starts_with('.') && !rest[1..].contains('.'));
+    let keys: Vec<String> = known.iter().copied().filter(beside).map(|key| format!("`{key}`")).collect();
+    (!keys.is_empty()).then(|| format!("keys of `{section}` are {}", keys.join(", ")))
 }
 
 /// The environment variable of a key.

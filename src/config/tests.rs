@@ -299,7 +299,7 @@ fn mistakes_above_the_file_name_their_source() {
         ("PATH", "/bin"),
         ("WALLARM_LABELS", "group=s3cr3t-token"),
     ];
-    let loaded = check("log: {level: lod}\n", &env, &[("connector.adress", ":1")]);
+    let loaded = check("log: {level: lod}\n", &env, &[("connector.adress", ":1"), ("metrics.address", ":2")]);
     assert!(loaded.resolved.is_none());
     let shown = loaded.report.render();
     for part in [
@@ -309,6 +309,8 @@ fn mistakes_above_the_file_name_their_source() {
         "weir.yaml:1:14",
         "flag --set",
         "did you mean `connector.address`?",
+        "keys of `metrics` are ",
+        "`metrics.listen_address`",
         "WALLARM_LABELS is ignored",
     ] {
         assert!(shown.contains(part), "{part}\n{shown}");

@@ -67,9 +67,8 @@ impl MetricsExporter {
 
     /// Sends all metrics; answers whether the collector refused some.
     async fn send(&self, registry: &Registry) -> Result<bool, SendError> {
-        let mut text = String::new();
         // Writing to a String does not fail.
-        let _written = prometheus_client::encoding::text::encode(&mut text, registry);
+        let text = weir_runtime::telemetry::metrics::text(registry).unwrap_or_default();
         let (metrics, odd) = open_metrics::read(&text, Times { start: self.start, now: now() });
         if odd > 0 {
             tracing::error!(lines = odd, "metrics were left out of the export");

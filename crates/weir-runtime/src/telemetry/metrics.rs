@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
 
 /// Series kept for hosts and for applications, each.
 const CAPPED_SERIES: usize = 100;
@@ -216,9 +217,26 @@ impl Metrics {
     }
 }
 
+/// What is registered, as OpenMetrics text.
+pub fn text(registry: &Registry) -> Result<String, fmt::Error> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry)?;
+    // The encoder ends the sentence of `# HELP` with a period, which ours have. No other line ends so.
+    Ok(text.replace("..\n", ".\n"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn help_ends_with_one_period() {
+        let (_, registry) = Metrics::new("weir");
+        let text = text(&registry).unwrap();
+        let mut help = text.lines().filter(|line| line.starts_with("# HELP")).peekable();
+        assert!(help.peek().is_some());
+        help.for_each(|line| assert!(line.ends_with('.') && !line.ends_with(".."), "{line}"));
+    }
 
     #[test]
     fn renders_under_its_namespace() {
@@ -226,8 +244,7 @@ mod tests {
         metrics.hosts.inc(b"example.com");
         metrics.hosts.inc(b"\"} evil{");
         metrics.inspection.get_or_create(&Leg { leg: "request" }).observe(2e-5);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let text = text(&registry).unwrap();
         assert!(
             text.contains("weir_http_inspector_requests_processed_per_host_total{host=\"example.com\"} 1"),
             "{text}"

@@ -71,9 +71,8 @@ pub fn health_routes(health: Arc<Health>) -> Router {
 /// `/metrics` in OpenMetrics text.
 pub fn metrics_routes(registry: Arc<Registry>) -> Router {
     async fn metrics(State(registry): State<Arc<Registry>>) -> Response {
-        let mut text = String::new();
-        match prometheus_client::encoding::text::encode(&mut text, &registry) {
-            Ok(()) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
+        match super::metrics::text(&registry) {
+            Ok(text) => ([(header::CONTENT_TYPE, METRICS_TYPE)], text).into_response(),
             Err(error) => {
                 tracing::error!(%error, "metrics could not be rendered");
                 StatusCode::INTERNAL_SERVER_ERROR.into_response()
