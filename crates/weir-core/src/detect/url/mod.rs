@@ -285,8 +285,8 @@ fn unc<'n>(path: &[u8], name: impl FnOnce() -> &'n [u8]) -> Option<Confidence> {
         return None;
     }
     let name = name().to_ascii_lowercase();
-    // `shareName`: the application is made to open shares.
-    if memchr::memmem::find(&name, b"share").is_some() {
+    // `shareName`: the application is made to open shares of its network.
+    if memchr::memmem::find(&name, b"share").is_some() && (!address || is_private(host)) {
         return None;
     }
     let includes = address || INCLUSION_PARAMETERS.iter().any(|i| memchr::memmem::find(&name, i).is_some());
