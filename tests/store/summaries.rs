@@ -20,7 +20,7 @@ fn hits(first: u64) -> Vec<Hit> {
         let mut hit = hit(MIDNIGHT + n as i64 * 3 * HOUR, first + n);
         (hit.request.host, hit.application, hit.folded) = (host.into(), application, n % 3);
         hit.client.ip = format!("203.0.113.{source}");
-        if n % 5 == 0 { monitored(with(hit, AttackType::Rce, "r")) } else { hit }
+        if n.is_multiple_of(5) { monitored(with(hit, AttackType::Rce, "r")) } else { hit }
     };
     (0..28).map(make).collect()
 }
