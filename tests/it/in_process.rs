@@ -48,7 +48,7 @@ fn rules(findings: &serde_json::Value, counts: impl Fn(&&serde_json::Value) -> b
 fn the_library_gives_the_verdicts_of_a_node() {
     let minute = "http_inspector.wallarm_process_time_limit=60s";
     let node = WEIR.node(&[minute]);
-    let settings = InspectorSettings { max_body: 1 << 20, time_limit: Duration::from_mins(1), ..Default::default() };
+    let settings = InspectorSettings { max_body: 1 << 20, time_limit: Duration::from_secs(1), ..Default::default() };
     let inspector = Inspector::new(&settings).unwrap();
     let mut stream = node.connect();
     let mut reader = BufReader::new(stream.try_clone().unwrap());

@@ -10,8 +10,7 @@
 //! makes inspection as slow as it is without the cache.
 //!
 //! The cache saves time, never work units: a value that is skipped costs what its scan cost, so that what an inspection
-//! finds before the work limit does not depend on the requests before it. One difference is left: values that a parser
-//! emits and then takes back, as its input has another syntax, are paid for if they are known and not if they are new.
+//! finds before the work limit does not depend on the requests before it.
 
 use super::point::Tag;
 use super::value::Zone;

@@ -136,6 +136,8 @@ pub struct Value<'a> {
     pub parser_reacted: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.
     pub covered: bool,
+    /// Work units of its scan, if it is known to be benign: then it is paid for and not scanned again.
+    pub known_work: Option<u32>,
     /// Which kinds of bytes occur in `bytes`.
     pub classes: ByteClasses,
 }
@@ -146,6 +148,11 @@ const BINARY_SAMPLE: usize = 512;
 impl<'a> Value<'a> {
     /// `bytes` at `point`, as they came: nothing is declared about them, and no parser has seen them.
     pub fn new(point: PointId, bytes: &'a [u8], zone: Zone) -> Self {
+        Self { classes: ByteClasses::of(bytes), ..Self::known(point, bytes, zone, None) }
+    }
+
+    /// One that is known to be benign, so that its classes are not asked for.
+    pub fn known(point: PointId, bytes: &'a [u8], zone: Zone, known_work: Option<u32>) -> Self {
         Self {
             point,
             bytes,
@@ -156,7 +163,8 @@ impl<'a> Value<'a> {
             changes: None,
             parser_reacted: false,
             covered: false,
-            classes: ByteClasses::of(bytes),
+            known_work,
+            classes: ByteClasses::default(),
         }
     }
 

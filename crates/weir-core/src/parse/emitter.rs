@@ -31,8 +31,6 @@ pub struct Emitter<'x, 'a> {
     pub(super) recodes: Option<Recoded<'a>>,
     /// Index of the first value that the running parser emitted.
     pub(super) batch: usize,
-    /// Values known to be benign that the running parser emitted since then; they are not stored.
-    pub(super) passed_over: usize,
 }
 
 /// What a parser that recodes a value as a whole decodes.
@@ -81,7 +79,6 @@ impl<'a> Emitter<'_, 'a> {
             budget: self.budget,
             options: self.options,
             batch: self.state.values.len(),
-            passed_over: 0,
             state: self.state,
             visitor: self.visitor,
             at,
@@ -97,7 +94,6 @@ impl<'a> Emitter<'_, 'a> {
         let mut at = self.batch;
         drain(&mut self.within(None), &mut at)?;
         self.state.values.truncate(self.batch);
-        self.passed_over = 0;
         // The points above the current one are older than it.
         self.state.tree.truncate(self.at.index() + 1);
         Ok(())
@@ -153,21 +149,20 @@ impl<'a> Emitter<'_, 'a> {
         Err(Stop::Limit)
     }
 
-    /// Whether `bytes` are known to be benign at a point whose last step is `tag`; then their scan is paid for, and they
-    /// count as a value of the batch. What is decoded is not looked up: whether it is scanned depends on other forms.
+    /// Whether `bytes` are known to be benign at a point whose last step is `tag`; then they wait for their turn like others,
+    /// and only their scan is left out. What is decoded is not looked up: whether it is scanned depends on other forms.
     #[inline]
-    fn passes_over(&mut self, bytes: &[u8], zone: Zone, tag: Option<Tag>) -> Result<bool, Stop> {
+    fn passes_over(&mut self, bytes: &'a [u8], zone: Zone, tag: Option<Tag>) -> Result<bool, Stop> {
         let lookup = self.options.benign.filter(|_| self.recodes.is_none());
         let Some(work) = lookup.and_then(|benign| benign.get(bytes, zone, tag)) else { return Ok(false) };
-        self.budget.spend(work as usize)?;
-        self.passed_over += 1;
-        self.flush_full_batch()?;
+        self.store(Value::known(self.at, bytes, zone, Some(work)))?;
         Ok(true)
     }
 
     #[inline]
-    fn flush_full_batch(&mut self) -> Result<(), Stop> {
-        if self.state.values.len() - self.batch + self.passed_over >= BATCH { self.flush() } else { Ok(()) }
+    fn store(&mut self, value: Value<'a>) -> Result<(), Stop> {
+        self.state.values.push(value);
+        if self.state.values.len() - self.batch >= BATCH { self.flush() } else { Ok(()) }
     }
 
     #[inline]
@@ -189,9 +184,7 @@ impl<'a> Emitter<'_, 'a> {
             }
             None => None,
         };
-        let value = Value { hint, depth: self.depth, form, changes, ..Value::new(self.at, bytes, zone) };
-        self.state.values.push(value);
-        self.flush_full_batch()
+        self.store(Value { hint, depth: self.depth, form, changes, ..Value::new(self.at, bytes, zone) })
     }
 
     /// Emits `bytes` one step down.

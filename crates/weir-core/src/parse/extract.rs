@@ -112,20 +112,8 @@ pub fn extract_with_buffers<'a>(
     let mut state = state_with_capacity(estimated_values(message), buffers);
     state.inflate_left = limits.inflated_for(message.body.len());
     let (at, zone, depth) = (PointId::ROOT, Zone::META, 0);
-    let mut em = Emitter {
-        bump,
-        limits,
-        budget,
-        options,
-        state: &mut state,
-        visitor,
-        at,
-        zone,
-        depth,
-        recodes: None,
-        batch: 0,
-        passed_over: 0,
-    };
+    let mut em =
+        Emitter { bump, limits, budget, options, state: &mut state, visitor, at, zone, depth, recodes: None, batch: 0 };
     em.begin(message.head_len(), false);
     parse_head(message, &mut em);
     em.finish(0);
@@ -190,13 +178,22 @@ impl Emitter<'_, '_> {
 /// visited.
 pub(super) fn drain<'a>(em: &mut Emitter<'_, 'a>, at: &mut usize) -> Result<(), Stop> {
     while *at < em.state.values.len() {
-        em.parse_value(*at)?;
-        em.compare_with_scanned(*at)?;
-        let value = em.state.values[*at];
-        em.visitor.visit(&value, &em.state.tree)?;
-        em.state.scanned.note(&value);
+        match em.state.values[*at].known_work {
+            Some(work) => em.budget.spend(work as usize)?,
+            None => visit(em, *at)?,
+        }
         *at += 1;
     }
+    Ok(())
+}
+
+/// Parses and visits value `at`.
+fn visit(em: &mut Emitter<'_, '_>, at: usize) -> Result<(), Stop> {
+    em.parse_value(at)?;
+    em.compare_with_scanned(at)?;
+    let value = em.state.values[at];
+    em.visitor.visit(&value, &em.state.tree)?;
+    em.state.scanned.note(&value);
     Ok(())
 }
 

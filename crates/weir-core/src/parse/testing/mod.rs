@@ -109,7 +109,6 @@ pub fn run_parser(tag: Tag, bytes: &[u8], media: &str, run: Run) -> ParserRun {
         depth: 1,
         recodes: None,
         batch: 0,
-        passed_over: 0,
     };
     let candidate =
         Candidate { bytes, classes: ByteClasses::of(bytes), zone: Zone::BODY, tag, hint, depth: 0, covered: false };
