@@ -25,8 +25,8 @@ fn hits(first: u64) -> Vec<Hit> {
     (0..28).map(make).collect()
 }
 
-/// What rankings and plots tell of each subject: whole days, a stretch with parts of days at both ends, and one of hours.
-async fn told(database: &Database, subjects: &[Filter], sizes: &Terms<Span>) -> Vec<Counts> {
+/// Rankings and plots of each subject: whole days, a stretch with parts of days at both ends, and one of hours.
+async fn rankings_and_plots(database: &Database, subjects: &[Filter], sizes: &Terms<Span>) -> Vec<Counts> {
     let mut all = Vec::new();
     for subject in subjects {
         for (from, to) in [
@@ -62,22 +62,22 @@ both! {
         database.insert(batch(hits(0)), "n").await.unwrap();
         assert_eq!(database.summarize_days().await.unwrap(), 0, "hours come first");
         database.summarize_hours().await.unwrap();
-        let truth = told(&database, &subjects(), &from_hits()).await;
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, truth, "before");
+        let truth = rankings_and_plots(&database, &subjects(), &from_hits()).await;
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, truth, "before");
         assert_eq!(database.summarize_days().await.unwrap(), 4);
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, truth, "after");
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, truth, "after");
         assert_eq!(database.summarize_days().await.unwrap(), 0, "nothing is due");
         // A batch sent again changes nothing.
         assert_eq!(database.insert(batch(hits(0)), "n").await.unwrap().stored, 0);
         assert_eq!(database.summarize_days().await.unwrap(), 0);
         // Late hits of the first day count at once; later their hours and the day are made again.
         database.insert(batch(hits(100).into_iter().take(3)), "n").await.unwrap();
-        let later = told(&database, &subjects(), &from_hits()).await;
+        let later = rankings_and_plots(&database, &subjects(), &from_hits()).await;
         assert_ne!(later, truth);
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, later, "right after");
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, later, "right after");
         assert_eq!(database.summarize_days().await.unwrap(), 0, "its hours come first");
         assert_eq!((database.summarize_hours().await.unwrap(), database.summarize_days().await.unwrap()), (3, 1));
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, later, "made again");
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, later, "made again");
     }
 
     async fn a_day_that_is_added_up_is_read_alone(fresh) {
@@ -86,7 +86,7 @@ both! {
         database.summarize_hours().await.unwrap();
         database.summarize_days().await.unwrap();
         let application = [Filter { applications: only(2), ..any() }];
-        let truth = told(&database, &application, &Terms::default()).await;
+        let truth = rankings_and_plots(&database, &application, &Terms::default()).await;
         let pool = hits_pool(&fresh, &database).await;
         let whole_day = MIDNIGHT / HOUR + 24;
         for table in ["hour_summaries", "summarized_hours"] {
@@ -96,11 +96,11 @@ both! {
         let bound = |day: i64| id(MIDNIGHT + day * DAY, 0);
         let sql = format!("DELETE FROM hits WHERE id >= '{}' AND id < '{}'", bound(1), bound(2));
         sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&pool).await.unwrap();
-        let read = told(&database, &application, &Terms::default()).await;
+        let read = rankings_and_plots(&database, &application, &Terms::default()).await;
         assert_eq!(read, truth);
         // Without the note that the day is added up its hits are looked for, and are gone.
         sqlx::raw_sql("DELETE FROM summarized_days").execute(&pool).await.unwrap();
-        assert_ne!(told(&database, &application, &Terms::default()).await, truth);
+        assert_ne!(rankings_and_plots(&database, &application, &Terms::default()).await, truth);
     }
 
     async fn hosts_that_an_hour_leaves_out_are_not_missing_in_its_day(fresh) {
@@ -118,11 +118,11 @@ both! {
         let hosts = ["h119.example", "h110.example", "h050.example", "none.example"];
         let mut subjects: Vec<Filter> = hosts.map(|host| Filter { hosts: only(host.into()), ..any() }).into();
         subjects.extend([119, 110, 50, 500].map(|id| Filter { applications: only(id), ..any() }));
-        let truth = told(&database, &subjects, &from_hits()).await;
+        let truth = rankings_and_plots(&database, &subjects, &from_hits()).await;
         database.summarize_hours().await.unwrap();
-        assert_eq!(told(&database, &subjects, &Terms::default()).await, truth, "by hour");
+        assert_eq!(rankings_and_plots(&database, &subjects, &Terms::default()).await, truth, "by hour");
         assert_eq!(database.summarize_days().await.unwrap(), 1);
-        assert_eq!(told(&database, &subjects, &Terms::default()).await, truth, "by day");
+        assert_eq!(rankings_and_plots(&database, &subjects, &Terms::default()).await, truth, "by day");
     }
 
     async fn days_go_with_their_hits(fresh) {
@@ -149,17 +149,17 @@ both! {
         database.insert(batch(hits(0)), "n").await.unwrap();
         database.summarize_hours().await.unwrap();
         database.summarize_days().await.unwrap();
-        let truth = told(&database, &subjects(), &Terms::default()).await;
+        let truth = rankings_and_plots(&database, &subjects(), &Terms::default()).await;
         let mut dump = Vec::new();
         database.dump(&mut dump).await.unwrap();
         for copy in [crate::engines::sqlite(), crate::engines::postgres()].into_iter().flatten() {
             let restored = copy.open().await;
             restored.restore(&mut &dump[..]).await.unwrap();
-            assert_eq!(told(&restored, &subjects(), &Terms::default()).await, truth);
+            assert_eq!(rankings_and_plots(&restored, &subjects(), &Terms::default()).await, truth);
             assert_eq!(restored.summarize_days().await.unwrap(), 0, "they hold");
             restored.insert(batch(hits(100)), "n").await.unwrap();
-            let later = told(&restored, &subjects(), &from_hits()).await;
-            assert_eq!(told(&restored, &subjects(), &Terms::default()).await, later, "until hits come in");
+            let later = rankings_and_plots(&restored, &subjects(), &from_hits()).await;
+            assert_eq!(rankings_and_plots(&restored, &subjects(), &Terms::default()).await, later, "until hits come in");
         }
     }
 
@@ -171,11 +171,11 @@ both! {
         // As an upgrade finds it.
         sqlx::raw_sql("DELETE FROM hit_counts WHERE kind = 7").execute(&pool).await.unwrap();
         assert_eq!(database.summarize_days().await.unwrap(), 4);
-        let truth = told(&database, &subjects(), &from_hits()).await;
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, truth);
+        let truth = rankings_and_plots(&database, &subjects(), &from_hits()).await;
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, truth);
         database.insert(batch(hits(100)), "n").await.unwrap();
-        let later = told(&database, &subjects(), &from_hits()).await;
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, later, "the first hit makes its day void");
+        let later = rankings_and_plots(&database, &subjects(), &from_hits()).await;
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, later, "the first hit makes its day void");
         database.summarize_hours().await.unwrap();
         // An old replica beside this one adds hits and does not count them for the day.
         assert_eq!(database.summarize_days().await.unwrap(), 4);
@@ -184,7 +184,7 @@ both! {
             .execute(&pool).await.unwrap();
         database.summarize_hours().await.unwrap();
         assert_eq!(database.summarize_days().await.unwrap(), 1, "found by the sum of the hours");
-        let truth = told(&database, &subjects(), &from_hits()).await;
-        assert_eq!(told(&database, &subjects(), &Terms::default()).await, truth);
+        let truth = rankings_and_plots(&database, &subjects(), &from_hits()).await;
+        assert_eq!(rankings_and_plots(&database, &subjects(), &Terms::default()).await, truth);
     }
 }

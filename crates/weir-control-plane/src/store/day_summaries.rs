@@ -10,6 +10,7 @@ use super::hour_summaries::{Entry, Subject};
 use super::ids::HOUR;
 use super::partition::Partition;
 use super::sql::{Columns, Sql};
+use super::summary_tables::{read_entries, unreadable};
 use super::{DAY, StoreError};
 
 /// Kind of the numbers of hits that were stored for a day, in `hit_counts`, with the first hour of the day.
@@ -48,14 +49,12 @@ pub(super) async fn read(
 
 /// Entries as stored, by hour where they are.
 fn hours(day: i64, kind: i64, entries: &str) -> Result<Vec<(i64, Vec<Entry>)>, StoreError> {
-    let wrong =
-        |why: &dyn std::fmt::Display| StoreError::Value(format!("the summary of day {day} cannot be read: {why}"));
-    let entries: Vec<Entry> = serde_json::from_str(entries).map_err(|error| wrong(&error))?;
+    let entries = read_entries(format_args!("day {day}"), entries)?;
     if kind != ALL {
         return Ok(vec![(day * HOURS, entries)]);
     }
     let hour = |(hour, hits, blocked): Entry| {
-        let hour: i64 = hour.parse().map_err(|error| wrong(&error))?;
+        let hour: i64 = hour.parse().map_err(|error| unreadable(format_args!("day {day}"), error))?;
         Ok((hour, vec![(String::new(), hits, blocked)]))
     };
     entries.into_iter().map(hour).collect()

@@ -15,6 +15,7 @@ use super::ids::HOUR;
 use super::partition::Partition;
 use super::sql::{Columns, Sql};
 use super::summarize_hours::LISTS;
+use super::summary_tables::read_entries;
 use super::{DAY, Dimension, Filter, StoreError};
 
 /// Most values of a list: an address that is below the thousandth place in an hour is not counted there.
@@ -134,16 +135,11 @@ async fn read_hours(
         if !holds || entries.is_empty() && cut {
             summed.leave(hour * HOUR, (hour + 1) * HOUR);
         } else if !entries.is_empty() {
-            summed.hours.push((hour, read_entries(&entries)?));
+            summed.hours.push((hour, read_entries(format_args!("hour {hour}"), &entries)?));
         }
     }
     summed.leave(end * HOUR, to);
     Ok(())
-}
-
-/// Entries as stored.
-pub(super) fn read_entries(text: &str) -> Result<Vec<Entry>, StoreError> {
-    serde_json::from_str(text).map_err(|error| StoreError::Value(format!("a summary of hits cannot be read: {error}")))
 }
 
 /// Hours that have hits: whether the summary holds, whether it left out subjects, and the entries, if any.

@@ -49,6 +49,7 @@ mod source_index;
 mod sql;
 mod summarize_days;
 mod summarize_hours;
+mod summary_tables;
 mod traffic;
 mod updates;
 mod url;

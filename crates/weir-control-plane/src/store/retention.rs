@@ -83,8 +83,8 @@ async fn drop_days(partition: &Partition, from: i64) -> Result<u64, StoreError> 
     let mut sql = Sql::new("DELETE FROM hit_counts WHERE hour < ");
     sql.bind(from / HOUR);
     sql.run(&mut *transaction).await?;
-    summarize_hours::forget(&mut transaction, from / HOUR).await?;
-    summarize_days::forget(&mut transaction, from / HOUR).await?;
+    summarize_hours::TABLES.forget(&mut transaction, from / HOUR).await?;
+    summarize_days::TABLES.forget(&mut transaction, from / HOUR).await?;
     group_hours::forget(&mut transaction, from / HOUR).await?;
     transaction.commit().await?;
     Ok(days)

@@ -6,25 +6,30 @@
 
 use super::counts::ALL;
 use super::day_summaries::{HOURS, STORED};
-use super::hour_summaries::{APPLICATIONS, Entry, HOSTS, MAX_ENTRIES, MAX_SUBJECTS, read_entries};
+use super::hour_summaries::{APPLICATIONS, Entry, HOSTS, MAX_ENTRIES, MAX_SUBJECTS};
 use super::ids;
-use super::ingest::{begin, retry};
-use super::migrate::Engine;
+use super::ingest::retry;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, Value};
-use super::summarize_hours::{LISTS, LOCK, LONGEST_PAUSE, List, reader};
+use super::summarize_hours::{LISTS, LONGEST_PAUSE, List, reader};
+use super::summary_tables::{SummaryTables, entries_text, read_entries};
 use super::value_sums::ValueSums;
 use super::{DAY, Database, Dimension, StoreError};
 use sqlx::{AnyConnection, Connection};
 use std::time::Instant;
 
-const SUMMARIES: Rows = Rows::new("INSERT INTO day_summaries (hour, subject, value, kind, entries) VALUES ", 5, "");
-const SUMMARIZED: Rows = Rows::new(
-    "INSERT INTO summarized_days (hour, stored, hits, more_hosts, more_applications) VALUES ",
-    5,
-    " ON CONFLICT (hour) DO UPDATE SET stored = excluded.stored, hits = excluded.hits, \
-     more_hosts = excluded.more_hosts, more_applications = excluded.more_applications",
-);
+/// Where summaries of days are kept.
+pub(super) static TABLES: SummaryTables = SummaryTables {
+    lists: Rows::new("INSERT INTO day_summaries (hour, subject, value, kind, entries) VALUES ", 5, ""),
+    summarized: Rows::new(
+        "INSERT INTO summarized_days (hour, stored, hits, more_hosts, more_applications) VALUES ",
+        5,
+        " ON CONFLICT (hour) DO UPDATE SET stored = excluded.stored, hits = excluded.hits, \
+         more_hosts = excluded.more_hosts, more_applications = excluded.more_applications",
+    ),
+    delete_lists: "DELETE FROM day_summaries WHERE hour = ",
+    delete_before: ["DELETE FROM day_summaries WHERE hour < ", "DELETE FROM summarized_days WHERE hour < "],
+};
 
 /// A day as read.
 #[derive(Default)]
@@ -99,8 +104,7 @@ async fn read(partition: &Partition, day: i64) -> Result<Option<Summary>, StoreE
         for value in values {
             for list in LISTS.iter().filter(|list| list.subject == subject) {
                 let entries = joined(list.kind, of_hours(&mut on, day, list, &value).await?);
-                let entries = serde_json::to_string(&entries).map_err(|e| StoreError::Value(format!("JSON: {e}")))?;
-                summary.lists.push((subject, value.clone(), list.kind, entries));
+                summary.lists.push((subject, value.clone(), list.kind, entries_text(&entries)?));
             }
         }
     }
@@ -167,7 +171,7 @@ async fn of_hours(
     let read = |row| {
         let mut c = Columns::of(row);
         let (hour, entries) = (c.int()?, c.text()?);
-        Ok((hour, read_entries(&entries)?))
+        Ok((hour, read_entries(format_args!("hour {hour}"), &entries)?))
     };
     sql.all(on).await?.iter().map(read).collect()
 }
@@ -190,30 +194,9 @@ async fn write(partition: &Partition, summary: &Summary) -> Result<(), StoreErro
     let rows = summary.lists.iter().map(|(subject, value, kind, entries)| -> Vec<Value> {
         vec![hour.into(), (*subject).into(), value.clone().into(), (*kind).into(), entries.clone().into()]
     });
-    let mut connection = partition.pools.write().acquire().await?;
-    let mut on = begin(partition.engine, &mut connection).await?;
-    if partition.engine == Engine::Postgres {
-        Sql::new(LOCK).run(&mut *on).await?;
-    }
-    let mut sql = Sql::new("DELETE FROM day_summaries WHERE hour = ");
-    sql.bind(hour);
-    sql.run(&mut *on).await?;
-    SUMMARIES.write(&mut on, rows.collect()).await?;
     let (more_hosts, more_applications) = (i64::from(summary.more_hosts > 0), i64::from(summary.more_applications > 0));
     let row = [hour, summary.stored, summary.hits, more_hosts, more_applications];
-    SUMMARIZED.write(&mut on, vec![row.map(Value::from).to_vec()]).await?;
-    on.commit().await?;
-    Ok(())
-}
-
-/// Deletes summaries of days that begin before `hour`.
-pub(super) async fn forget(on: &mut AnyConnection, hour: i64) -> Result<(), StoreError> {
-    for text in ["DELETE FROM day_summaries WHERE hour < ", "DELETE FROM summarized_days WHERE hour < "] {
-        let mut sql = Sql::new(text);
-        sql.bind(hour);
-        sql.run(&mut *on).await?;
-    }
-    Ok(())
+    TABLES.replace(partition, hour, rows.collect(), row.map(Value::from).to_vec()).await
 }
 
 #[cfg(test)]

@@ -3,10 +3,11 @@
 use super::counts::ALL;
 use super::hour_summaries::{APPLICATIONS, Entry, HOSTS, MAX_ENTRIES, MAX_SUBJECTS};
 use super::ids::{self, HOUR};
-use super::ingest::{begin, retry};
+use super::ingest::retry;
 use super::migrate::Engine;
 use super::partition::Partition;
 use super::sql::{Columns, Rows, Sql, Value};
+use super::summary_tables::{SummaryTables, entries_text};
 use super::value_sums::ValueSums;
 use super::{Database, Dimension, StoreError};
 use sqlx::{AnyConnection, AnyPool, Connection};
@@ -16,16 +17,18 @@ use std::time::{Duration, Instant};
 /// Longest pause after an hour; otherwise it is as long as the hour took, so that half of a connection's time is left.
 pub(super) const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 
-/// Lock under which one replica writes and the others wait.
-pub(super) const LOCK: &str = "SELECT pg_advisory_xact_lock(7306947)";
-
-const SUMMARIES: Rows = Rows::new("INSERT INTO hour_summaries (hour, subject, value, kind, entries) VALUES ", 5, "");
-const SUMMARIZED: Rows = Rows::new(
-    "INSERT INTO summarized_hours (hour, hits, more_hosts, more_applications) VALUES ",
-    4,
-    " ON CONFLICT (hour) DO UPDATE SET hits = excluded.hits, more_hosts = excluded.more_hosts, \
-     more_applications = excluded.more_applications",
-);
+/// Where summaries of hours are kept.
+pub(super) static TABLES: SummaryTables = SummaryTables {
+    lists: Rows::new("INSERT INTO hour_summaries (hour, subject, value, kind, entries) VALUES ", 5, ""),
+    summarized: Rows::new(
+        "INSERT INTO summarized_hours (hour, hits, more_hosts, more_applications) VALUES ",
+        4,
+        " ON CONFLICT (hour) DO UPDATE SET hits = excluded.hits, more_hosts = excluded.more_hosts, \
+         more_applications = excluded.more_applications",
+    ),
+    delete_lists: "DELETE FROM hour_summaries WHERE hour = ",
+    delete_before: ["DELETE FROM hour_summaries WHERE hour < ", "DELETE FROM summarized_hours WHERE hour < "],
+};
 
 /// A list of values that is kept for each subject of a kind.
 pub(super) struct List {
@@ -220,34 +223,13 @@ fn joined(entries: Vec<Entry>) -> Vec<Entry> {
 async fn write(partition: &Partition, summary: &Summary) -> Result<(), StoreError> {
     let hour = summary.hour;
     let rows = summary.lists.iter().map(|((subject, value, kind), entries)| -> Result<Vec<Value>, StoreError> {
-        let text = serde_json::to_string(entries).map_err(|error| StoreError::Value(format!("JSON: {error}")))?;
+        let text = entries_text(entries)?;
         Ok(vec![hour.into(), (*subject).into(), value.clone().into(), (*kind).into(), text.into()])
     });
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    let mut connection = partition.pools.write().acquire().await?;
-    let mut on = begin(partition.engine, &mut connection).await?;
-    if partition.engine == Engine::Postgres {
-        Sql::new(LOCK).run(&mut *on).await?;
-    }
-    let mut sql = Sql::new("DELETE FROM hour_summaries WHERE hour = ");
-    sql.bind(hour);
-    sql.run(&mut *on).await?;
-    SUMMARIES.write(&mut on, rows).await?;
     let (more_hosts, more_applications) = (i64::from(summary.more_hosts), i64::from(summary.more_applications));
     let row = vec![hour.into(), summary.hits.into(), more_hosts.into(), more_applications.into()];
-    SUMMARIZED.write(&mut on, vec![row]).await?;
-    on.commit().await?;
-    Ok(())
-}
-
-/// Deletes summaries of hours before `hour`.
-pub(super) async fn forget(on: &mut AnyConnection, hour: i64) -> Result<(), StoreError> {
-    for text in ["DELETE FROM hour_summaries WHERE hour < ", "DELETE FROM summarized_hours WHERE hour < "] {
-        let mut sql = Sql::new(text);
-        sql.bind(hour);
-        sql.run(&mut *on).await?;
-    }
-    Ok(())
+    TABLES.replace(partition, hour, rows, row).await
 }
 
 #[cfg(test)]

@@ -148,11 +148,15 @@ const BINARY_SAMPLE: usize = 512;
 impl<'a> Value<'a> {
     /// `bytes` at `point`, as they came: nothing is declared about them, and no parser has seen them.
     pub fn new(point: PointId, bytes: &'a [u8], zone: Zone) -> Self {
-        Self { classes: ByteClasses::of(bytes), ..Self::known(point, bytes, zone, None) }
+        Self { classes: ByteClasses::of(bytes), ..Self::unclassified(point, bytes, zone) }
     }
 
-    /// One that is known to be benign, so that its classes are not asked for.
-    pub fn known(point: PointId, bytes: &'a [u8], zone: Zone, known_work: Option<u32>) -> Self {
+    /// One that is known to be benign, and whose scan takes `work` units: its classes are not asked for.
+    pub fn known(point: PointId, bytes: &'a [u8], zone: Zone, work: u32) -> Self {
+        Self { known_work: Some(work), ..Self::unclassified(point, bytes, zone) }
+    }
+
+    fn unclassified(point: PointId, bytes: &'a [u8], zone: Zone) -> Self {
         Self {
             point,
             bytes,
@@ -163,7 +167,7 @@ impl<'a> Value<'a> {
             changes: None,
             parser_reacted: false,
             covered: false,
-            known_work,
+            known_work: None,
             classes: ByteClasses::default(),
         }
     }

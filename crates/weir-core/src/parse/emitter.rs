@@ -155,7 +155,7 @@ impl<'a> Emitter<'_, 'a> {
     fn passes_over(&mut self, bytes: &'a [u8], zone: Zone, tag: Option<Tag>) -> Result<bool, Stop> {
         let lookup = self.options.benign.filter(|_| self.recodes.is_none());
         let Some(work) = lookup.and_then(|benign| benign.get(bytes, zone, tag)) else { return Ok(false) };
-        self.store(Value::known(self.at, bytes, zone, Some(work)))?;
+        self.store(Value::known(self.at, bytes, zone, work))?;
         Ok(true)
     }
 

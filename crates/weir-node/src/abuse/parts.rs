@@ -217,7 +217,7 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
         self.is_unread = !is_whole;
     }
 
-    /// What stands for the value at a point that may be where the upstream looks and the node did not: such requests of a source
+    /// The value that is counted for a point that may be where the upstream looks and the node did not: such requests of a source
     /// count together, or whoever makes a body long enough would not be counted.
     fn unread(&self) -> Vec<u8> {
         [UNREAD, &counted_address(self.request.view.client)].concat()

@@ -120,5 +120,5 @@ const fn changed(at: &[u8], to: &[u8], others: &[u8]) -> [u8; 256] {
     table
 }
 
-/// A letter beyond ASCII, which stands for all of them.
+/// The letter that is put for every one beyond ASCII: detection does not ask which it is.
 const LETTER: u8 = 0xdf;
