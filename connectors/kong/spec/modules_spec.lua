@@ -137,15 +137,24 @@ describe("modules of kong-lua", function()
     before_each(function() ids = fake.require("ids") end)
 
     it("are of the contract's form, all different", function()
-      local seen = {}
+      local seen, lengths = {}, {}
       for i = 1, 4000 do
         local of_call = i % 2 == 0
         local id = of_call and ids.of_call() or ids.of_request()
         assert.matches("^[%w_-]+$", id)
-        assert.equal(of_call and 8 or 22, #id)
+        if of_call then
+          lengths[#id] = (lengths[#id] or 0) + 1
+        else
+          assert.equal(22, #id)
+        end
         assert.is_nil(seen[id])
         seen[id] = true
       end
+      -- Those of calls have all lengths equally often: see ids.lua.
+      for length = 8, 40 do
+        assert.is_true(lengths[length] >= 60)
+      end
+      assert.is_nil(lengths[41])
     end)
 
     it("are drawn anew in another process", function()
