@@ -427,6 +427,21 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("POST /tc.CBS.Appl/tcspseudo", "", "ACTION=STATUS&USER=jane&PWD=a"),
     ("POST /v1/proxy/test", "X-Authorization: 4f2a", r#"{"saasUrl":"https://cloud.example"}"#),
     ("GET /downloads/1.2/files.md5", "", ""),
+    ("POST /tcp.php", "Cookie: PHPSESSID=4f2a", "function_id=tcp_xml_request&command=WS_GET_NETWORK_CFG"),
+    ("POST /tcp.php", "", "function_id=tcp_xml_request&command=WS_GET_STATUS"),
+    ("GET /js/login.js", "", ""),
+    ("GET /rest/system/info", "Cookie: AuthToken=4f2a; AuthGroup=superuser; UserName=admin", ""),
+    ("GET /trufusionPortal/jsp/login.jsp", "", ""),
+    ("GET /wp-content/plugins/yet-another-related-posts-plugin/style/widget.css", "", ""),
+    ("GET /wp-content/themes/cas/style.css?url=a", "", ""),
+    ("POST /?spbc_remote_call_token=4f2a&spbc_remote_call_action=update_settings&plugin_name=apbct", "", ""),
+    ("GET /?action=debug", "", ""),
+    (
+        "POST /wp-admin/admin-ajax.php",
+        "Content-Type: application/x-www-form-urlencoded",
+        r#"action=lakit_ajax&actions={"a":{"action":"register","data":{"username":"jane","lakit_field_log":"yes"}}}"#,
+    ),
+    ("POST /commandcenter/RestServlet/QCommand", "Authtoken: 4f2a", "qlist job -c client7 -file /tmp/report.txt"),
 ];
 
 #[test]
