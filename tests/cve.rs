@@ -442,6 +442,16 @@ const LEGITIMATE: &[(&str, &str, &str)] = &[
         r#"action=lakit_ajax&actions={"a":{"action":"register","data":{"username":"jane","lakit_field_log":"yes"}}}"#,
     ),
     ("POST /commandcenter/RestServlet/QCommand", "Authtoken: 4f2a", "qlist job -c client7 -file /tmp/report.txt"),
+    (
+        "POST /",
+        "Content-Type: application/x-www-form-urlencoded\nCookie: wordpress_logged_in_4f2a=jane",
+        "rest_route=/batch/v1&requests[0][path]=/wp/v2/widgets/a&requests[0][method]=PUT",
+    ),
+    (
+        "POST /",
+        "Content-Type: application/x-www-form-urlencoded",
+        "rest_route=/wc/store/v1/batch&path=/wc/store/v1/cart",
+    ),
 ];
 
 #[test]
