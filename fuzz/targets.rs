@@ -56,6 +56,7 @@ const DECLARED: &[(&str, &str)] = &[
     ("content-type", "application/graphql"),
     ("content-type", "application/grpc"),
     ("content-type", "application/msgpack"),
+    ("content-type", "application/cbor"),
     ("content-type", "text/plain; charset=utf-16"),
     ("content-type", "text/plain; charset=utf-7"),
     ("content-encoding", "gzip"),

@@ -62,6 +62,16 @@ fn binary() {
     const ROWS: &[Row] = &[
         ("msgpack", |p| Sent::body("application/msgpack", msgpack(p))),
         ("msgpack, undeclared", |p| Sent::body("application/octet-stream", msgpack(p))),
+        ("plain text that a map of MessagePack comes before", |p| {
+            Sent::body("text/plain", [b"\x81\xa1a\x01", p.as_bytes()].concat())
+        }),
+        ("plain text declared as MessagePack", |p| Sent::body("application/msgpack", p)),
+        ("cbor", |p| Sent::body("application/cbor", cbor(p))),
+        ("cbor, undeclared", |p| Sent::body("application/octet-stream", cbor(p))),
+        ("cbor, embedded", |p| {
+            let item = cbor(p);
+            Sent::body("application/cbor", [&[0xd8, 24, 0x58, item.len() as u8], &item[..]].concat())
+        }),
         ("protobuf", |p| Sent::body("application/x-protobuf", field(2, &field(1, p.as_bytes())))),
         ("protobuf, undeclared", |p| Sent::body("application/octet-stream", field(2, &field(1, p.as_bytes())))),
         ("grpc", |p| Sent::body("application/grpc", frame(0, &field(1, p.as_bytes())))),

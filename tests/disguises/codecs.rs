@@ -97,6 +97,12 @@ pub fn msgpack(text: &str) -> Vec<u8> {
     [&b"\x81\xa1a\x92\x01\xd9"[..], &[text.len() as u8], text.as_bytes()].concat()
 }
 
+/// A map with the text in an array, in chunks of at most seven bytes, after a tag.
+pub fn cbor(text: &str) -> Vec<u8> {
+    let chunks = text.as_bytes().chunks(7).flat_map(|chunk| [&[0x60 + chunk.len() as u8], chunk].concat());
+    [&b"\xa1\x61a\x82\x01\xc0\x7f"[..], &chunks.collect::<Vec<_>>(), b"\xff"].concat()
+}
+
 /// All but letters and digits in UTF-7.
 pub fn utf7(text: &str) -> String {
     let shifted = |c: char| {

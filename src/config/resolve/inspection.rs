@@ -177,7 +177,7 @@ pub fn limits(root: &mut Section<'_>) -> Limits {
                 s,
                 "binary_depth",
                 d.binary_depth,
-                "Nesting of protobuf, msgpack and viewstate messages.",
+                "Nesting of protobuf, msgpack, CBOR and viewstate messages.",
             ),
             findings: at_least(s, "findings", d.findings, 1, "Findings kept. More are counted only."),
             anomalies: at_least(s, "anomalies", d.anomalies, 1, "Anomalies kept."),

@@ -50,7 +50,7 @@ fn step(tag: Tag, key: &OwnedKey) -> Step {
     let or = |name: String| if name.is_empty() { "(no name)".to_owned() } else { name };
     match (tag, key) {
         (Tag::Array | Tag::XmlTagArray | Tag::ViewstateArray, OwnedKey::Index(at)) => Step::Index(*at),
-        (Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Viewstate | Tag::Msgpack, _) => Step::Nothing,
+        (Tag::JsonDoc | Tag::Xml | Tag::Gql | Tag::Viewstate | Tag::Msgpack | Tag::Cbor, _) => Step::Nothing,
         (Tag::Hash | Tag::FormUrlencoded | Tag::XmlTag | Tag::GqlArg | Tag::GqlVar | Tag::ViewstateDict, _) => {
             Step::Place(or(name))
         }

@@ -89,6 +89,8 @@ anomalies! {
     BadGrpc = "bad_grpc";
     /// MessagePack that does not parse under its own content type.
     BadMsgpack = "bad_msgpack";
+    /// CBOR that does not parse under its own content type.
+    BadCbor = "bad_cbor";
     /// A compressed body that does not inflate.
     BadCompression = "bad_compression";
     /// Content-Encoding names a coding that the node does not know.

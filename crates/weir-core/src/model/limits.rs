@@ -33,7 +33,7 @@ pub struct Limits {
     pub gql_depth: usize,
     /// Tokens of one GraphQL document.
     pub gql_tokens: usize,
-    /// Nesting of protobuf, msgpack and viewstate messages.
+    /// Nesting of protobuf, msgpack, CBOR and viewstate messages.
     pub binary_depth: usize,
     /// Findings kept; further ones are counted only.
     pub findings: usize,

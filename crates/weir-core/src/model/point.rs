@@ -120,6 +120,7 @@ tags! {
     Grpc = "grpc", Index;
     Protobuf = "protobuf", Name;
     Msgpack = "msgpack", None;
+    Cbor = "cbor", None;
     Archive = "archive", Name;
     ArchiveName = "archive_name", None;
 }

@@ -76,6 +76,8 @@ bit_names! {
         PROTOBUF = "protobuf";
         /// `msgpack`
         MSGPACK = "msgpack";
+        /// `cbor`
+        CBOR = "cbor";
         /// `charset`
         CHARSET = "charset";
         /// `archive`: names and entries of ZIP and tar archives

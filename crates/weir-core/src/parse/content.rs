@@ -83,6 +83,8 @@ const DATA: &[&[u8]] = &[
     b"application/x-ndjson",
     b"application/x-protobuf",
     b"application/x-msgpack",
+    b"application/x-cbor",
+    b"application/x-amz-cbor",
     b"application/grpc",
     b"text/xml",
     b"text/x-json",

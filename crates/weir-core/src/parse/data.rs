@@ -55,6 +55,7 @@ fn is_kept(value: &Value<'_>, tree: &PointTree<'_>) -> bool {
         | Tag::Grpc
         | Tag::Protobuf
         | Tag::Msgpack
+        | Tag::Cbor
         | Tag::Viewstate => Some(true),
         // Decodings, and the places of values in what was decoded.
         Tag::Percent

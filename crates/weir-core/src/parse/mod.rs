@@ -10,6 +10,7 @@
 pub mod archive;
 pub mod base64;
 pub mod benign_lookup;
+pub mod cbor;
 pub mod charset;
 pub mod chunked;
 pub mod content;
@@ -169,6 +170,12 @@ pub static TABLE: &[Parser] = &[
         run: msgpack::run,
     },
     Parser {
+        id: ParserSet::CBOR,
+        filter: ByteClassFilter::any(ByteClasses::HIGH),
+        applicability: cbor::applicability,
+        run: cbor::run,
+    },
+    Parser {
         id: ParserSet::VIEWSTATE,
         filter: ByteClassFilter::any(ByteClasses::HIGH),
         applicability: viewstate::applicability,
@@ -222,6 +229,7 @@ mod tests {
         ("grpc", "grpc", b"POST / HTTP/1.1\r\nContent-Type: application/grpc\r\n\r\n\0\0\0\0\x03\x0a\x01a"),
         ("protobuf", "protobuf", b"POST / HTTP/1.1\r\nContent-Type: application/x-protobuf\r\n\r\n\x0a\x01a"),
         ("msgpack", "msgpack", b"POST / HTTP/1.1\r\nContent-Type: application/msgpack\r\n\r\n\x81\xa1a\xa1b"),
+        ("cbor", "cbor", b"POST / HTTP/1.1\r\nContent-Type: application/cbor\r\n\r\n\xa1\x61a\x61b"),
         ("viewstate", "viewstate", b"POST / HTTP/1.1\r\n\r\n\xff\x01\x05\x04abcd"),
     ];
 

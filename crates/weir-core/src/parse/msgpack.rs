@@ -2,7 +2,7 @@
 //! `[array,i]`. Strings and bytes are emitted; numbers carry no syntax and are not emitted.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, ByteClasses, Segment, SkipReason, Tag};
+use crate::model::{AnomalyKind, ByteClasses, ByteReader, Segment, SkipReason, Tag};
 
 /// Values declared as MessagePack, and binary bodies that begin with a map or an array.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
@@ -17,10 +17,10 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len())?;
     em.enter(Segment::plain(Tag::Msgpack))?;
-    let mut reader = Reader { rest: value.bytes };
+    let mut reader = ByteReader::new(value.bytes);
     let depth = em.limits.binary_depth;
-    while !reader.rest.is_empty() {
-        let before = reader.rest.len();
+    while !reader.rest().is_empty() {
+        let before = reader.rest().len();
         item(&mut reader, em, depth).map_err(|fail| match fail {
             // Invalid from the first item on, and not declared: it is not MessagePack.
             ParseError::Broken(_) if before == value.bytes.len() && value.hint == crate::model::Hint::None => {
@@ -30,26 +30,10 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         })?;
     }
     em.leave();
-    Ok(Parsed::Covered)
+    Ok(if reader.has_text_outside() { Parsed::Added } else { Parsed::Covered })
 }
 
 const BROKEN: ParseError = ParseError::Broken(AnomalyKind::BadMsgpack);
-
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
-    fn take(&mut self, length: usize) -> Result<&'a [u8], ParseError> {
-        let (head, tail) = self.rest.split_at_checked(length).ok_or(BROKEN)?;
-        self.rest = tail;
-        Ok(head)
-    }
-
-    fn number(&mut self, bytes: usize) -> Result<usize, ParseError> {
-        Ok(self.take(bytes)?.iter().fold(0, |all, &b| all << 8 | usize::from(b)))
-    }
-}
 
 /// The next item; its own bytes are consumed, the elements of an array or map are not.
 enum Item<'a> {
@@ -59,15 +43,16 @@ enum Item<'a> {
     Map(usize),
 }
 
-fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, ParseError> {
-    let kind = reader.take(1)?[0];
+/// The next item, unless there is none.
+fn next<'a>(reader: &mut ByteReader<'a>) -> Option<Item<'a>> {
+    let kind = reader.byte()?;
     let low = usize::from(kind & 0x0f);
-    Ok(match kind {
+    Some(match kind {
         0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => Item::Scalar,
         0x80..=0x8f => Item::Map(low),
         0x90..=0x9f => Item::Array(low),
-        0xa0..=0xbf => Item::Text(reader.take(usize::from(kind & 0x1f))?),
-        0xc1 => return Err(BROKEN),
+        0xa0..=0xbf => Item::Text(reader.text(usize::from(kind & 0x1f))?),
+        0xc1 => return None,
         0xc4 | 0xd9 => sized(reader, 1, 0)?,
         0xc5 | 0xda => sized(reader, 2, 0)?,
         0xc6 | 0xdb => sized(reader, 4, 0)?,
@@ -78,7 +63,7 @@ fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, ParseError> {
         0xcb | 0xcf | 0xd3 => scalar(reader, 8)?,
         0xcc | 0xd0 => scalar(reader, 1)?,
         0xcd | 0xd1 => scalar(reader, 2)?,
-        0xd4..=0xd8 => Item::Text(reader.take(1 + (1 << (kind - 0xd4)))?),
+        0xd4..=0xd8 => Item::Text(reader.text(1 + (1 << (kind - 0xd4)))?),
         0xdc => Item::Array(reader.number(2)?),
         0xdd => Item::Array(reader.number(4)?),
         0xde => Item::Map(reader.number(2)?),
@@ -86,21 +71,21 @@ fn next<'a>(reader: &mut Reader<'a>) -> Result<Item<'a>, ParseError> {
     })
 }
 
-fn scalar<'a>(reader: &mut Reader<'a>, bytes: usize) -> Result<Item<'a>, ParseError> {
+fn scalar<'a>(reader: &mut ByteReader<'a>, bytes: usize) -> Option<Item<'a>> {
     reader.take(bytes)?;
-    Ok(Item::Scalar)
+    Some(Item::Scalar)
 }
 
 /// Reads a length of `bytes` bytes, a type of `kind` bytes (extensions), then the contents.
-fn sized<'a>(reader: &mut Reader<'a>, bytes: usize, kind: usize) -> Result<Item<'a>, ParseError> {
+fn sized<'a>(reader: &mut ByteReader<'a>, bytes: usize, kind: usize) -> Option<Item<'a>> {
     let length = reader.number(bytes)?;
     reader.take(kind)?;
-    Ok(Item::Text(reader.take(length)?))
+    Some(Item::Text(reader.text(length)?))
 }
 
-fn item<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
+fn item<'a>(reader: &mut ByteReader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
     em.budget.spend(1)?;
-    match next(reader)? {
+    match next(reader).ok_or(BROKEN)? {
         Item::Scalar => Ok(()),
         Item::Text(text) => Ok(em.value(text)?),
         Item::Array(_) | Item::Map(_) if depth_left == 0 => {
@@ -121,11 +106,11 @@ fn item<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize
 }
 
 /// Parses a key and its value. A key that is not a string is emitted like a value, and its value is below an empty name.
-fn entry<'a>(reader: &mut Reader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
-    let mut peek = Reader { rest: reader.rest };
-    let name = match next(&mut peek)? {
+fn entry<'a>(reader: &mut ByteReader<'a>, em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
+    let mut peek = *reader;
+    let name = match next(&mut peek).ok_or(BROKEN)? {
         Item::Text(name) => {
-            reader.rest = peek.rest;
+            *reader = peek;
             em.name(Tag::HashName, name)?;
             name
         }
@@ -160,6 +145,17 @@ mod tests {
                 "[post][msgpack][hash_name] ok"
             ]
         );
+    }
+
+    /// Every text in ASCII is a list of numbers.
+    #[test]
+    fn text_that_is_numbers_too_is_not_covered() {
+        for body in [&b"; cat /etc/passwd"[..], b"\x81\xa1a\x01; cat /etc/passwd"] {
+            let got = run_parser(Tag::Post, body, "application/msgpack", run);
+            assert_eq!(got.outcome, Ok(Parsed::Added));
+        }
+        let ordinary = b"\x82\xa2id\x2a\xa1x\xcb\x40\x09\x21\xfb\x54\x44\x2d\x18";
+        assert_eq!(run_parser(Tag::Post, ordinary, "application/msgpack", run).outcome, Ok(Parsed::Covered));
     }
 
     #[test]

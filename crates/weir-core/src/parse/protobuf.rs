@@ -5,7 +5,7 @@
 //! are not emitted.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, ByteClasses, ParserSet, Segment, SkipReason, Tag};
+use crate::model::{AnomalyKind, ByteClasses, ByteReader, ParserSet, Segment, SkipReason, Tag};
 
 /// Highest field number (protobuf.dev: 2^29 - 1).
 const MAX_FIELD: u64 = (1 << 29) - 1;
@@ -34,15 +34,15 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if !is_message(value.bytes) {
         return Err(ParseError::Broken(AnomalyKind::BadProtobuf));
     }
-    message(value.bytes, em, em.limits.binary_depth)?;
-    Ok(Parsed::Covered)
+    message(value.bytes, em, em.limits.binary_depth)
 }
 
 /// Parses one message, for which [`is_message`] is true.
-fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
+fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<Parsed, ParseError> {
     em.budget.spend(bytes.len())?;
-    let mut rest = bytes;
-    while let Some((number, wire)) = field(&mut rest) {
+    let mut reader = ByteReader::new(bytes);
+    let mut parsed = Parsed::Covered;
+    while let Some((number, wire)) = field(&mut reader) {
         let Wire::Bytes(bytes) = wire else {
             em.budget.spend(1)?;
             continue;
@@ -51,27 +51,34 @@ fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> 
         em.enter(Segment::named(Tag::Protobuf, name))?;
         let result = delimited(bytes, em, depth_left);
         em.leave();
-        result?;
+        if result? == Parsed::Added {
+            parsed = Parsed::Added;
+        }
     }
-    Ok(())
+    Ok(if reader.has_text_outside() { Parsed::Added } else { parsed })
 }
 
-fn delimited<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<(), ParseError> {
+/// Emits the bytes of a field, or the fields of the message that they are, or both.
+fn delimited<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<Parsed, ParseError> {
     em.budget.spend(bytes.len())?;
     let nested = bytes.len() > 1 && is_message(bytes);
     // Text is emitted even if it is a valid message too: `\n` begins both a line and the first field of a message.
-    if !nested || is_text(bytes) {
+    let emitted = !nested || is_text(bytes);
+    if emitted {
         em.value(bytes)?;
     }
     match (nested, depth_left) {
         (true, 0) => {
             em.skip(SkipReason::DepthLimit);
             em.value(bytes)?;
+            Ok(Parsed::Covered)
         }
-        (true, _) => message(bytes, em, depth_left - 1)?,
-        (false, _) => {}
+        (true, _) => {
+            let parsed = message(bytes, em, depth_left - 1)?;
+            Ok(if emitted { Parsed::Covered } else { parsed })
+        }
+        (false, _) => Ok(Parsed::Covered),
     }
-    Ok(())
 }
 
 fn is_text(bytes: &[u8]) -> bool {
@@ -85,9 +92,9 @@ enum Wire<'a> {
 
 /// Whether `bytes` are fields of known wire types up to the last byte, at least one.
 fn is_message(bytes: &[u8]) -> bool {
-    let mut rest = bytes;
-    while !rest.is_empty() {
-        if field(&mut rest).is_none() {
+    let mut reader = ByteReader::new(bytes);
+    while !reader.rest().is_empty() {
+        if field(&mut reader).is_none() {
             return false;
         }
     }
@@ -95,27 +102,27 @@ fn is_message(bytes: &[u8]) -> bool {
 }
 
 /// The next field; `None` at the end or if the field is broken.
-fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
-    let key = varint(rest)?;
+fn field<'a>(reader: &mut ByteReader<'a>) -> Option<(u64, Wire<'a>)> {
+    let key = varint(reader)?;
     let number = key >> 3;
     if number == 0 || number > MAX_FIELD {
         return None;
     }
     let wire = match key & 7 {
         0 => {
-            varint(rest)?;
+            varint(reader)?;
             Wire::Number
         }
         1 => {
-            take(rest, 8)?;
+            reader.take(8)?;
             Wire::Number
         }
         2 => {
-            let length = usize::try_from(varint(rest)?).ok()?;
-            Wire::Bytes(take(rest, length)?)
+            let length = usize::try_from(varint(reader)?).ok()?;
+            Wire::Bytes(reader.text(length)?)
         }
         5 => {
-            take(rest, 4)?;
+            reader.take(4)?;
             Wire::Number
         }
         // 3 and 4 are groups, deprecated since proto2 and written by no current compiler.
@@ -124,22 +131,16 @@ fn field<'a>(rest: &mut &'a [u8]) -> Option<(u64, Wire<'a>)> {
     Some((number, wire))
 }
 
-fn varint(rest: &mut &[u8]) -> Option<u64> {
+fn varint(reader: &mut ByteReader<'_>) -> Option<u64> {
     let mut out = 0u64;
-    for (at, &b) in rest.iter().take(MAX_VARINT).enumerate() {
-        out |= u64::from(b & 0x7f).checked_shl(7 * at as u32)?;
-        if b < 0x80 {
-            *rest = &rest[at + 1..];
+    for at in 0..MAX_VARINT {
+        let byte = reader.byte()?;
+        out |= u64::from(byte & 0x7f).checked_shl(7 * at as u32)?;
+        if byte < 0x80 {
             return Some(out);
         }
     }
     None
-}
-
-fn take<'a>(rest: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (head, tail) = rest.split_at_checked(length)?;
-    *rest = tail;
-    Some(head)
 }
 
 #[cfg(test)]
@@ -174,6 +175,22 @@ mod tests {
         // 0x0a is both a line feed and the key of field 1.
         let both = b"\n\x20' union select password from users";
         assert!(values(&encode(1, &both[..34])).iter().any(|(_, text)| text.contains("union select")));
+    }
+
+    /// Whoever reads a body as text reads the numbers too.
+    #[test]
+    fn a_message_whose_numbers_spell_text_is_not_covered() {
+        let parsed = |body: &[u8]| run_parser(Tag::Post, body, "application/x-protobuf", run).outcome;
+        let ordinary = [encode(1, b"hello"), b"\x18\x96\x01\x21\x40\x09\x21\xfb\x54\x44\x2d\x18".to_vec()].concat();
+        assert_eq!(parsed(&ordinary), Ok(Parsed::Covered));
+        assert_eq!(parsed(&encode(4, &[b'a'; 60])), Ok(Parsed::Covered));
+        // Two texts that the key and the length of the second join.
+        let joined = [encode(1, b"\x011 union/*"), encode(4, b"*/select password from users where 1=1")].concat();
+        assert_eq!(parsed(&joined), Ok(Parsed::Added));
+        for numbers in [&b"\x08\x01A' or 1=1"[..], b"\x08\x01-;id;-;ls;", b"\x08\x01(;0(`w"] {
+            assert_eq!(parsed(numbers), Ok(Parsed::Added));
+            assert_eq!(parsed(&encode(1, numbers)), Ok(Parsed::Added));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::Tag;
 
 /// Tags that a set can have.
-const MEMBERS: [Tag; 12] = [
+const MEMBERS: [Tag; 13] = [
     Tag::Uri,
     Tag::File,
     Tag::Percent,
@@ -14,6 +14,7 @@ const MEMBERS: [Tag; 12] = [
     Tag::Xml,
     Tag::Gql,
     Tag::Msgpack,
+    Tag::Cbor,
     Tag::Protobuf,
     Tag::Grpc,
 ];
@@ -45,7 +46,7 @@ impl TagSet {
     pub const FORMS: TagSet = TagSet::of(&[Tag::Get, Tag::FormUrlencoded]);
     /// Structured documents.
     pub const DOCUMENTS: TagSet =
-        TagSet::of(&[Tag::JsonDoc, Tag::Xml, Tag::Gql, Tag::Msgpack, Tag::Protobuf, Tag::Grpc]);
+        TagSet::of(&[Tag::JsonDoc, Tag::Xml, Tag::Gql, Tag::Msgpack, Tag::Cbor, Tag::Protobuf, Tag::Grpc]);
 
     /// The set of `tags`, all of which must be members that a set can have.
     const fn of(tags: &[Tag]) -> Self {
