@@ -23,6 +23,7 @@ pub mod recycle;
 pub mod request;
 pub mod value;
 pub mod vendor;
+pub mod xml_root;
 
 pub use anomaly::{Anomaly, AnomalyKind};
 pub use attack::AttackType;

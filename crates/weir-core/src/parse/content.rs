@@ -6,7 +6,7 @@
 //! executed. A file that is JSON, XML or a form is taken apart, and the values in it are like those of a body
 //! ([`STRUCTURES`]).
 
-use crate::model::{ParserSet, Tag, Zone};
+use crate::model::{ParserSet, Tag, Zone, xml_root};
 
 /// Longest text that is a value like that of a field.
 pub const MAX_FIELD: usize = 1 << 10;
@@ -43,14 +43,20 @@ fn names_charset(content: &[u8]) -> bool {
 pub fn body_zones(body: &[u8], media: &[u8], stores: bool) -> Zone {
     let essence = media.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
     let begins = |kind: &&[u8]| essence.get(..kind.len()).is_some_and(|head| head.eq_ignore_ascii_case(kind));
-    let is_data = DATA.iter().any(begins);
+    let page = is_page(body);
+    let is_data = !page && DATA.iter().any(begins);
     if !is_data && FILES.iter().any(begins) {
         if is_binary(body) { Zone::FILE } else { Zone::BODY.with(Zone::FILE) }
-    } else if stores && !is_data {
+    } else if page || stores && !is_data {
         Zone::BODY.with(Zone::FILE)
     } else {
         Zone::BODY
     }
+}
+
+/// Whether an XML document is one that a browser shows, and runs the script of.
+fn is_page(body: &[u8]) -> bool {
+    matches!(xml_root::root(body), Some(b"svg" | b"html"))
 }
 
 /// Beginnings of media types of files.
@@ -218,6 +224,8 @@ mod tests {
             (b"<?php 1;", "", true, both),
             (b"<?php 1;", "", false, Zone::BODY),
             (b"<?php 1;", "image/jpeg", false, both),
+            (b"<?xml version='1.0'?><svg/>", "text/xml", false, both),
+            (b"<a><svg/></a>", "text/xml", false, Zone::BODY),
             (picture, "image/png", false, Zone::FILE),
             (picture, "text/plain", false, Zone::BODY),
         ] {

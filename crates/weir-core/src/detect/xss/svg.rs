@@ -2,6 +2,7 @@
 //! that do so through elements of XHTML, and bitmaps behind whose first bytes there is a page.
 
 use crate::detect::{Detector, Match, Samples, Subject};
+use crate::model::xml_root::{local_name, root};
 use crate::model::{AttackType, ByteClassFilter, ByteClasses, Confidence, Zone};
 use crate::normalize::html_entities;
 use memchr::memmem;
@@ -54,35 +55,6 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
         None => return None,
     };
     Some(Match { confidence: Confidence::High, start, end })
-}
-
-/// The local name of the root element of an XML document.
-fn root(content: &[u8]) -> Option<&[u8]> {
-    let mut rest = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content).trim_ascii_start();
-    loop {
-        let (open, close): (usize, &[u8]) = match rest {
-            [b'<', b'?', ..] => (2, b"?>"),
-            [b'<', b'!', b'-', b'-', ..] => (4, b"-->"),
-            [b'<', b'!', ..] => {
-                let end = memchr::memchr2(b'[', b'>', rest)?;
-                if rest[end] == b'[' { (end, b"]") } else { (2, b">") }
-            }
-            [b'<', name @ ..] => return Some(local_name(name)),
-            _ => return None,
-        };
-        let end = open + memmem::find(&rest[open..], close)? + close.len();
-        rest = rest[end..].trim_ascii_start();
-        // What is left of a document type.
-        rest = rest.strip_prefix(b">").unwrap_or(rest).trim_ascii_start();
-    }
-}
-
-/// The name of a tag, without its prefix.
-fn local_name(tag: &[u8]) -> &[u8] {
-    const LONGEST: usize = 128;
-    let is_name = |b: &&u8| b.is_ascii_alphanumeric() || matches!(b, b':' | b'_' | b'-' | b'.');
-    let name = &tag[..tag.iter().take(LONGEST).take_while(is_name).count()];
-    name.rsplit(|&b| b == b':').next().unwrap_or(name)
 }
 
 /// The first tag that runs script. `foreign`: only elements of pages count.
