@@ -1,8 +1,5 @@
 //! Reads binary formats from their first byte on.
 
-/// Contiguous bytes of text that are more than chance: three or four of a floating-point number often are characters.
-const LEAST_TEXT: usize = 6;
-
 /// The part of a binary message that was not read yet, and whether what was read so far is text beyond the texts in it.
 ///
 /// A receiver may not read the message as this format at all, whatever is declared: every text in ASCII is a list of small
@@ -15,13 +12,15 @@ pub struct ByteReader<'a> {
     run: usize,
     /// Whether a text of the message comes before them without a gap.
     follows_text: bool,
-    has_text_outside: bool,
+    /// The longest of such runs.
+    longest_run: usize,
+    joins_texts: bool,
 }
 
 impl<'a> ByteReader<'a> {
     /// Reads `bytes`.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { rest: bytes, run: 0, follows_text: false, has_text_outside: false }
+        Self { rest: bytes, run: 0, follows_text: false, longest_run: 0, joins_texts: false }
     }
 
     /// What was not read yet.
@@ -29,16 +28,17 @@ impl<'a> ByteReader<'a> {
         self.rest
     }
 
-    /// Whether there is text in what was read that is not in one of the texts of the message.
-    pub fn has_text_outside(&self) -> bool {
-        self.has_text_outside
+    /// Whether there is text in what was read that is not in one of the texts of the message: at least `least` contiguous
+    /// bytes besides them, or two that are one with what is between them.
+    pub fn has_text_outside(&self, least: usize) -> bool {
+        self.joins_texts || self.longest_run >= least
     }
 
     /// The next `length` bytes, if there are as many: a text, which the parser emits.
     pub fn text(&mut self, length: usize) -> Option<&'a [u8]> {
         let head = self.split(length)?;
         if let (Some(first), Some(last)) = (head.first(), head.last()) {
-            self.has_text_outside |= self.follows_text && self.run > 0 && is_text(*first);
+            self.joins_texts |= self.follows_text && self.run > 0 && is_text(*first);
             (self.run, self.follows_text) = (0, is_text(*last));
         }
         Some(head)
@@ -50,7 +50,7 @@ impl<'a> ByteReader<'a> {
         for byte in head {
             if is_text(*byte) {
                 self.run += 1;
-                self.has_text_outside |= self.run >= LEAST_TEXT;
+                self.longest_run = self.longest_run.max(self.run);
             } else {
                 (self.run, self.follows_text) = (0, false);
             }
@@ -90,7 +90,7 @@ mod tests {
             for (is_text, length) in lengths {
                 if *is_text { reader.text(*length) } else { reader.take(*length) }.unwrap();
             }
-            reader.has_text_outside()
+            reader.has_text_outside(6)
         };
         assert!(read(b"\x01numbers", &[(false, 8)]));
         assert!(!read(b"\x01num\x02bers", &[(false, 9)]));

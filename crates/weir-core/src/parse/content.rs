@@ -54,9 +54,12 @@ pub fn body_zones(body: &[u8], media: &[u8], stores: bool) -> Zone {
     }
 }
 
-/// Whether an XML document is one that a browser shows, and runs the script of.
+/// Whether an XML document is one of which a browser runs the script, as a whole or in elements of a namespace.
 fn is_page(body: &[u8]) -> bool {
-    matches!(xml_root::root(body), Some(b"svg" | b"html"))
+    const SPACES: [&[u8]; 2] = [b"1999/xhtml", b"2000/svg"];
+    xml_root::root(body).is_some_and(|root| {
+        matches!(root, b"svg" | b"html") || SPACES.iter().any(|space| memchr::memmem::find(body, space).is_some())
+    })
 }
 
 /// Beginnings of media types of files.
@@ -225,6 +228,7 @@ mod tests {
             (b"<?php 1;", "", false, Zone::BODY),
             (b"<?php 1;", "image/jpeg", false, both),
             (b"<?xml version='1.0'?><svg/>", "text/xml", false, both),
+            (b"<a xmlns:s='http://www.w3.org/2000/svg'><s:svg/></a>", "text/xml", false, both),
             (b"<a><svg/></a>", "text/xml", false, Zone::BODY),
             (picture, "image/png", false, Zone::FILE),
             (picture, "text/plain", false, Zone::BODY),

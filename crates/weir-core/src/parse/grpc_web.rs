@@ -22,7 +22,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         em.leave();
         result?;
     }
-    if valid { Ok(Parsed::Covered) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
+    // The text may be one as it is: `/etc/passwd` is base64.
+    if valid { Ok(Parsed::Added) } else { Err(ParseError::Broken(AnomalyKind::BadGrpc)) }
 }
 
 /// The bytes of every piece up to the first that is not base64, and whether all are base64.

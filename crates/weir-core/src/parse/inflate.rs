@@ -108,8 +108,10 @@ fn finish<'a>(
         em.skip(SkipReason::Decompression);
     }
     em.leave();
+    // A short text may happen to be a compressed one, too.
+    let is_text = !value.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL));
     match out.end {
-        StreamEnd::Clean => Ok(Parsed::Covered),
+        StreamEnd::Clean => Ok(if is_text { Parsed::Added } else { Parsed::Covered }),
         StreamEnd::Broken => Err(ParseError::Broken(AnomalyKind::BadCompression)),
         StreamEnd::Bomb => Err(ParseError::Limit),
     }

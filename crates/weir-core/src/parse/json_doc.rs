@@ -77,8 +77,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if too_deep {
         return Err(ParseError::Limit);
     }
-    // The quotes of a lone string may themselves be the attack (`"><script>"`), unless the client says that it is JSON.
-    Ok(if scalar && !declared { Parsed::Added } else { Parsed::Covered })
+    // The quotes of a lone string may themselves be the attack (`"><script>"`), or what is between strings (`") or ("`).
+    Ok(if scalar { Parsed::Added } else { Parsed::Covered })
 }
 
 /// An open object or array.

@@ -9,6 +9,8 @@ use crate::model::{AnomalyKind, ByteClasses, ByteReader, ParserSet, Segment, Ski
 
 /// Highest field number (protobuf.dev: 2^29 - 1).
 const MAX_FIELD: u64 = (1 << 29) - 1;
+/// Bytes of text that are more than chance: three or four of a floating-point number often are characters.
+const LEAST_TEXT: usize = 6;
 /// Bytes of the longest varint.
 const MAX_VARINT: usize = 10;
 
@@ -55,7 +57,7 @@ fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> 
             parsed = Parsed::Added;
         }
     }
-    Ok(if reader.has_text_outside() { Parsed::Added } else { parsed })
+    Ok(if reader.has_text_outside(LEAST_TEXT) { Parsed::Added } else { parsed })
 }
 
 /// Emits the bytes of a field, or the fields of the message that they are, or both.

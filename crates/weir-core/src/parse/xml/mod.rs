@@ -40,6 +40,15 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     Applicability::sniffed(text.len() > 4 && (BEGINNINGS.iter().any(prolog) || wide || whole))
 }
 
+/// Whether `declaration`, what is between `<?` and `?>`, has nothing but the three attributes of an XML declaration.
+fn is_plain_declaration(declaration: &str) -> bool {
+    let is_name = |value: &str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-'\"".contains(&b));
+    declaration.split_ascii_whitespace().skip(1).all(|attribute| {
+        let known = ["version=", "encoding=", "standalone="].into_iter().find_map(|name| attribute.strip_prefix(name));
+        known.is_some_and(is_name)
+    })
+}
+
 /// Emits every text, attribute, comment, instruction and declaration.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     em.budget.spend(value.bytes.len().saturating_mul(2))?;
@@ -193,13 +202,21 @@ impl<'a> Walker<'_, '_, 'a> {
             Event::GeneralRef(name) => self.reference(name.into_inner()),
             Event::Comment(text) => {
                 self.comments += 1;
-                self.markup(Segment::indexed(Tag::XmlComment, self.comments - 1), text.into_inner())
+                let mut text = text.into_inner();
+                // A directive of server-side includes is one together with what makes it a comment.
+                if text.starts_with('#') {
+                    text = Cow::Owned(format!("<!--{text}-->"));
+                }
+                self.markup(Segment::indexed(Tag::XmlComment, self.comments - 1), text)
             }
             Event::PI(text) => {
                 self.instructions += 1;
                 self.markup(Segment::indexed(Tag::XmlPi, self.instructions - 1), text.into_inner())
             }
             Event::DocType(text) => self.doctype(text.into_inner()),
+            Event::Decl(text) if !is_plain_declaration(&text) => {
+                self.markup(Segment::indexed(Tag::XmlPi, self.instructions), Cow::Owned((*text).to_owned()))
+            }
             Event::Decl(_) | Event::Eof => Ok(()),
         }
     }

@@ -6,6 +6,15 @@ fn xml(text: &str) -> ParsedBody {
 }
 
 #[test]
+fn what_is_hidden_in_a_declaration_or_a_comment_is_a_value() {
+    let parsed = parse_body("text/xml", b"<?xml version='1.0' x=';id'?><a><!--#exec cmd='id'--></a>");
+    parsed.has("[post][xml][xml_pi,0]", "xml version='1.0' x=';id'");
+    parsed.has("[post][xml][xml_tag,'a'][xml_comment,0]", "<!--#exec cmd='id'-->");
+    let parsed = parse_body("text/xml", b"<?xml version=\"1.0\"  encoding='UTF-8' standalone='yes' ?><a>b</a>");
+    assert!(!parsed.has_point("[post][xml][xml_pi,0]"), "{parsed:#?}");
+}
+
+#[test]
 fn each_name_is_emitted_once() {
     let parsed = xml("<r><i a='1'/><i a='2'/></r>");
     let mut names: Vec<_> =
