@@ -120,3 +120,69 @@ fn character_sets() {
     ];
     check(ROWS, &[SQLI, XSS]);
 }
+
+/// Types and codings that a client may declare for any body.
+const DECLARED: &[(&str, &[&str])] = &[
+    (
+        "Content-Type",
+        &[
+            "application/json",
+            "application/x-ndjson",
+            "application/xml",
+            "application/soap+xml",
+            "application/graphql",
+            "application/msgpack",
+            "application/cbor",
+            "application/x-protobuf",
+            "application/grpc",
+            "application/grpc-web+proto",
+            "application/grpc-web-text",
+            "application/octet-stream",
+            "application/zip",
+            "application/csp-report",
+            "image/png",
+            "image/svg+xml",
+            "message/rfc822",
+            "multipart/form-data",
+            "multipart/form-data; boundary=x",
+            "text/html",
+            "text/plain; charset=utf-7",
+            "text/plain; charset=utf-16",
+            "text/plain; charset=ibm037",
+            "text/plain; charset=unknown",
+            "*/*",
+        ],
+    ),
+    ("Content-Encoding", &["gzip", "deflate", "br", "zstd", "compress", "gzip, br", "unknown", "aws-chunked"]),
+];
+
+/// A receiver that reads a body as text does so whatever is declared. Some of these texts are valid in one of the formats.
+#[test]
+fn no_declared_type_or_coding_hides_a_text() {
+    const TEXTS: &[&[u8]] = &[
+        SQLI.as_bytes(),
+        b"; cat /etc/passwd",
+        b"|id",
+        b"; pwd",
+        b"& ls -l /home/*",
+        b"/var/adm",
+        b"\") or (\"1\"=\"1",
+        b"!!python/object/apply:os.system [\"id\"]",
+        b"<!--#exec cmd='id'-->",
+        b"\x81\xa1a\x01; cat /etc/passwd",
+    ];
+    let mut hidden = Vec::new();
+    for text in TEXTS {
+        assert!(!Sent::body("text/plain", *text).look().attacks().is_empty(), "{}", text.escape_ascii());
+        for (name, values) in DECLARED {
+            for value in *values {
+                let sent = Sent { target: b"/".to_vec(), headers: vec![], body: text.to_vec() }.and(name, value);
+                let got = sent.look();
+                if got.attacks().is_empty() {
+                    hidden.push(format!("{name}: {value}: {}", text.escape_ascii()));
+                }
+            }
+        }
+    }
+    assert!(hidden.is_empty(), "{} hidden:\n{}", hidden.len(), hidden.join("\n"));
+}
