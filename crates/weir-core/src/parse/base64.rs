@@ -76,11 +76,25 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     if is_data_url(value.bytes) {
         return file(text, em);
     }
-    emit(text, em)
+    let decoded = emit(text, em)?;
+    if let Some((user, password)) = basic(value.bytes).and_then(|_| split_credentials(decoded)) {
+        em.enter(Segment::plain(Tag::Base64))?;
+        let result = em.child(Segment::named(Tag::Hash, b"username"), user);
+        let result = result.and_then(|()| em.child(Segment::named(Tag::Hash, b"password"), password));
+        em.leave();
+        result?;
+    }
+    Ok(Parsed::Added)
 }
 
-/// Emits what base64 digits decode to at `[base64]`, if it is text or a container.
-fn emit<'a>(text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+/// The two parts of the credentials of the scheme Basic (RFC 7617 §2).
+fn split_credentials(decoded: &[u8]) -> Option<(&[u8], &[u8])> {
+    let colon = memchr::memchr(b':', decoded)?;
+    Some((&decoded[..colon], &decoded[colon + 1..]))
+}
+
+/// Emits what base64 digits decode to at `[base64]`, if it is text or a container. Returns that.
+fn emit<'a>(text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<&'a [u8], ParseError> {
     // Decode the first bytes only, to reject most long values cheaply.
     let head = base64::decode(&text[..text.len().min(64) & !3]).ok_or(ParseError::NotApplicable)?;
     let container = CONTAINERS.iter().any(|magic| head.starts_with(magic));
@@ -96,7 +110,7 @@ fn emit<'a>(text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError>
         None => em.copy(&decoded)?,
     };
     em.child(Segment::plain(Tag::Base64), bytes)?;
-    Ok(Parsed::Added)
+    Ok(bytes)
 }
 
 /// Texts of YAML with `!!binary` scalars.
@@ -141,9 +155,8 @@ fn payload(bytes: &[u8]) -> &[u8] {
     if !matches!(bytes.first(), Some(b'b' | b'B' | b'd' | b'D')) {
         return bytes;
     }
-    let basic = bytes.split_at_checked(6).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"basic "));
-    if let Some((_, rest)) = basic {
-        return rest;
+    if let Some(credentials) = basic(bytes) {
+        return credentials;
     }
     let data = bytes.split_at_checked(5).filter(|(scheme, _)| scheme.eq_ignore_ascii_case(b"data:"));
     let comma = data.and_then(|(_, rest)| memchr::memchr(b',', rest).map(|at| rest.split_at(at + 1)));
@@ -151,6 +164,12 @@ fn payload(bytes: &[u8]) -> &[u8] {
         Some((head, rest)) if head.to_ascii_lowercase().ends_with(b";base64,") => rest,
         _ => bytes,
     }
+}
+
+/// What follows the name of the scheme Basic.
+fn basic(bytes: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = bytes.split_at_checked(6)?;
+    scheme.eq_ignore_ascii_case(b"basic ").then_some(rest)
 }
 
 /// The part before `--` and a signature in hexadecimal digits, as cookies of Rails have it.

@@ -8,6 +8,7 @@ use crate::model::{
     AnomalyKind, Budget, FormId, GraphqlStats, Hint, Key, Limits, PointId, Segment, SkipReason, Stop, Tag, Value, Zone,
 };
 use crate::normalize::brackets::{self, Step};
+use crate::normalize::form::EncodedPair;
 use crate::normalize::{form, percent};
 use bumpalo::Bump;
 use smallvec::SmallVec;
@@ -305,8 +306,18 @@ impl<'a> Emitter<'_, 'a> {
     /// (WHATWG URL §5.1). A piece without `=` is a name with an empty value.
     pub fn split_form(&mut self, input: &'a [u8]) -> Result<Pairs<'a>, Stop> {
         self.budget.spend(input.len())?;
+        self.decoded(form::encoded_pairs(input))
+    }
+
+    /// The same for what is behind a `;`, if servers may take it for a pair of its own.
+    pub fn split_form_at_semicolons(&mut self, input: &'a [u8]) -> Result<Pairs<'a>, Stop> {
+        self.pass(input)?;
+        self.decoded(form::pairs_at_semicolons(input))
+    }
+
+    fn decoded(&mut self, encoded: impl Iterator<Item = EncodedPair<'a>>) -> Result<Pairs<'a>, Stop> {
         let mut pairs = Pairs::new();
-        for piece in form::encoded_pairs(input) {
+        for piece in encoded {
             if pairs.len() >= self.limits.members {
                 // The pairs so far are emitted; the caller's input is inspected as it is, too.
                 self.skip(SkipReason::ValueLimit);

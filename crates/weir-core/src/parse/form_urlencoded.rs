@@ -65,6 +65,8 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
     }
     let pairs = em.split_form(value.bytes)?;
     em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &pairs)?;
+    let at_semicolons = em.split_form_at_semicolons(value.bytes)?;
+    em.pairs(Tag::FormUrlencoded, Tag::FormUrlencodedName, &at_semicolons)?;
     if let Some(charset) = charset::declared(value.hint_media()).filter(|c| *c != Charset::Utf8) {
         recode(&pairs, charset, em)?;
         return Ok(Parsed::Added);

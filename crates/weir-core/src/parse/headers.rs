@@ -170,7 +170,12 @@ mod tests {
             ("no colon", vec!["[header_name]=NO COLON"]),
             (
                 "Authorization: Basic YTonIG9yIDE9MQ==",
-                vec!["[header,'AUTHORIZATION']=Basic YTonIG9yIDE9MQ==", "[header,'AUTHORIZATION'][base64]=a:' or 1=1"],
+                vec![
+                    "[header,'AUTHORIZATION']=Basic YTonIG9yIDE9MQ==",
+                    "[header,'AUTHORIZATION'][base64]=a:' or 1=1",
+                    "[header,'AUTHORIZATION'][base64][hash,'username']=a",
+                    "[header,'AUTHORIZATION'][base64][hash,'password']=' or 1=1",
+                ],
             ),
             (
                 "Referer: https://h/p?q=a%27b&r=c#d",

@@ -55,6 +55,8 @@ pub fn run<'a>(message: &Message<'a>, em: &mut Emitter<'_, 'a>) -> Result<(), St
     segments(path, em)?;
     em.zone = Zone::QUERY;
     let pairs = em.split_form(query)?;
+    em.pairs(Tag::Get, Tag::GetName, &pairs)?;
+    let pairs = em.split_form_at_semicolons(query)?;
     em.pairs(Tag::Get, Tag::GetName, &pairs)
 }
 
