@@ -54,7 +54,17 @@ fn run(subject: &Subject<'_>) -> Option<Match> {
     if subject.classes.within(ByteClasses::TOKEN) && !line::is_command_name(subject.bytes) {
         return None;
     }
-    find_as_written(subject).or_else(|| find_behind_plus(subject))
+    find_as_written(subject).or_else(|| find_behind_plus(subject)).or_else(|| find_before_nul(subject))
+}
+
+/// A command line that ends at a NUL byte, as programs in C read it: `| sleep 10\0.jpg`.
+fn find_before_nul(subject: &Subject<'_>) -> Option<Match> {
+    if !subject.classes.intersects(ByteClasses::CONTROL) {
+        return None;
+    }
+    let line = &subject.bytes[..memchr::memchr(0, subject.bytes)?];
+    work::count(line.len());
+    Scan::new(subject, line, ByteClasses::of(line)).find()
 }
 
 fn find_as_written(subject: &Subject<'_>) -> Option<Match> {
