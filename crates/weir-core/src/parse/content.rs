@@ -43,15 +43,14 @@ fn names_charset(content: &[u8]) -> bool {
 pub fn body_zones(body: &[u8], media: &[u8], stores: bool) -> Zone {
     let essence = media.split(|&b| b == b';').next().unwrap_or_default().trim_ascii();
     let begins = |kind: &&[u8]| essence.get(..kind.len()).is_some_and(|head| head.eq_ignore_ascii_case(kind));
-    let page = is_page(body);
-    let is_data = !page && DATA.iter().any(begins);
+    let is_data = DATA.iter().any(begins);
     if !is_data && FILES.iter().any(begins) {
-        if is_binary(body) { Zone::FILE } else { Zone::BODY.with(Zone::FILE) }
-    } else if page || stores && !is_data {
-        Zone::BODY.with(Zone::FILE)
-    } else {
-        Zone::BODY
+        return if is_binary(body) { Zone::FILE } else { Zone::BODY.with(Zone::FILE) };
     }
+    // What is declared as XML is inspected by its values; script of a page is in its markup.
+    let is_xml = essence.last_chunk::<3>().is_some_and(|end| end.eq_ignore_ascii_case(b"xml"));
+    let is_file = stores && !is_data || is_xml && is_page(body);
+    if is_file { Zone::BODY.with(Zone::FILE) } else { Zone::BODY }
 }
 
 /// Whether an XML document is one of which a browser runs the script, as a whole or in elements of a namespace.
@@ -229,7 +228,9 @@ mod tests {
             (b"<?php 1;", "image/jpeg", false, both),
             (b"<?xml version='1.0'?><svg/>", "text/xml", false, both),
             (b"<a xmlns:s='http://www.w3.org/2000/svg'><s:svg/></a>", "text/xml", false, both),
+            (b"<svg/>", "application/soap+xml", false, both),
             (b"<a><svg/></a>", "text/xml", false, Zone::BODY),
+            (b"<html></html>", "text/plain", false, Zone::BODY),
             (picture, "image/png", false, Zone::FILE),
             (picture, "text/plain", false, Zone::BODY),
         ] {
