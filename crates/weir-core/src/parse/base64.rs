@@ -133,6 +133,35 @@ pub fn run_on_yaml<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Resul
     parsed
 }
 
+/// Parameters of SAML 2.0 (Bindings §3.4.4.1 and §3.5.4), whose messages are in base64, and compressed without a wrapper in
+/// redirections.
+const SAML: [&[u8]; 2] = [b"SAMLRequest", b"SAMLResponse"];
+
+/// Parameters that may be messages of SAML.
+pub fn applicability_of_saml(value: &Candidate<'_>) -> Applicability {
+    let parameter = matches!(value.tag, Tag::Get | Tag::FormUrlencoded | Tag::Multipart);
+    Applicability::sniffed(parameter && value.bytes.len() >= MIN_DIGITS && value.classes.within(ALPHABET))
+}
+
+/// Emits a message of SAML, declared as XML, at `[base64]`, and at `[base64][deflate]` if it is compressed.
+pub fn run_on_saml<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    let named = em.current_name().is_some_and(|name| SAML.iter().any(|saml| name.eq_ignore_ascii_case(saml)));
+    if !named {
+        return Err(ParseError::NotApplicable);
+    }
+    em.budget.spend(value.bytes.len())?;
+    let decoded = base64::decode(value.bytes.trim_ascii()).ok_or(ParseError::NotApplicable)?;
+    // By the binding of HTTP POST, a message is not compressed.
+    let is_plain = decoded.trim_ascii_start().starts_with(b"<");
+    let compressed = Hint::Coding { codings: b"deflate", media: b"text/xml" };
+    let hint = if is_plain { Hint::Media(b"text/xml") } else { compressed };
+    let bytes = em.copy(&decoded)?;
+    em.enter(Segment::plain(Tag::Base64))?;
+    let result = em.value_as(bytes, em.zone(), hint);
+    em.leave();
+    result.map(|()| Parsed::Added).map_err(ParseError::from)
+}
+
 /// Emits the file in a data URL, whatever it is.
 fn file<'a>(text: &[u8], em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
     let decoded = base64::decode(text).ok_or(ParseError::NotApplicable)?;
@@ -220,7 +249,27 @@ fn utf16(bytes: &[u8]) -> Option<String> {
 mod tests {
     use super::super::testing::parse_body;
     use ::base64::Engine as _;
+    use ::base64::engine::general_purpose::STANDARD;
     use proptest::prelude::*;
+
+    #[test]
+    fn messages_of_saml_are_decompressed() {
+        use std::io::Write as _;
+        let message = b"<samlp:AuthnRequest><saml:Issuer>x' or 1=1-- </saml:Issuer></samlp:AuthnRequest>";
+        let mut encoder = flate2::write::DeflateEncoder::new(Vec::new(), flate2::Compression::default());
+        encoder.write_all(message).unwrap();
+        let text = STANDARD.encode(encoder.finish().unwrap()).replace('+', "%2B");
+        let issuer = "[base64][deflate][xml][xml_tag,'samlp:AuthnRequest'][xml_tag,'saml:Issuer']";
+        let body = |name: &str, text: &str| {
+            parse_body("application/x-www-form-urlencoded", format!("{name}={text}").as_bytes())
+        };
+        let got = body("SAMLRequest", &text);
+        got.has(&format!("[post][form_urlencoded,'SAMLRequest']{issuer}"), "x' or 1=1-- ");
+        assert!(got.anomalies.is_empty(), "{got:#?}");
+        assert!(!body("q", &text).has_point("[post][form_urlencoded,'q'][base64]"));
+        let got = body("SAMLResponse", &STANDARD.encode(message).replace('+', "%2B"));
+        got.has(&format!("[post][form_urlencoded,'SAMLResponse']{}", issuer.replace("[deflate]", "")), "x' or 1=1-- ");
+    }
 
     #[test]
     fn attacks_in_base64_are_decoded() {

@@ -122,6 +122,12 @@ pub static TABLE: &[Parser] = &[
         run: base64::run_on_yaml,
     },
     Parser {
+        id: ParserSet::BASE64,
+        filter: ByteClassFilter::any(ByteClasses::ALPHA).only(base64::ALPHABET),
+        applicability: base64::applicability_of_saml,
+        run: base64::run_on_saml,
+    },
+    Parser {
         id: ParserSet::HEX,
         filter: ByteClassFilter::any(ByteClasses::DIGIT).only(hex::ALPHABET),
         applicability: hex::applicability,
