@@ -241,7 +241,7 @@ GRAMMAR = {
     "inspector-blocking": r"true|false",
     "inspector-attempt": r"2",
     "inspector-deadline": r"[1-9]\d{0,4}",
-    "inspector-call-id": r"[A-Za-z0-9_-]{8}",
+    "inspector-call-id": r"[A-Za-z0-9_-]{8,40}",
     "traceparent": r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}",
 }
 
