@@ -2,7 +2,7 @@
 //! `[brotli]` and `[zstd]`. Output is bounded while it is produced. Output before an error or a limit is inspected.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
-use crate::model::{AnomalyKind, ByteClasses, Hint, Segment, SkipReason, Stop, Tag};
+use crate::model::{AnomalyKind, Hint, Segment, SkipReason, Stop, Tag};
 use bumpalo::collections::Vec as BumpVec;
 use flate2::{Decompress, FlushDecompress, Status};
 use zstd::stream::raw::{DParameter, Operation as _};
@@ -23,9 +23,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if let Hint::Coding { .. } = value.hint {
         return Applicability::Declared;
     }
-    Applicability::sniffed(
-        value.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL)) && magic(value.bytes).is_some(),
-    )
+    Applicability::sniffed(!value.is_plain_text() && magic(value.bytes).is_some())
 }
 
 fn magic(bytes: &[u8]) -> Option<Coding> {
@@ -108,10 +106,9 @@ fn finish<'a>(
         em.skip(SkipReason::Decompression);
     }
     em.leave();
-    // A short text may happen to be a compressed one, too.
-    let is_text = !value.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL));
     match out.end {
-        StreamEnd::Clean => Ok(if is_text { Parsed::Added } else { Parsed::Covered }),
+        // A short text may happen to be a compressed one, too.
+        StreamEnd::Clean => Ok(if value.is_plain_text() { Parsed::Added } else { Parsed::Covered }),
         StreamEnd::Broken => Err(ParseError::Broken(AnomalyKind::BadCompression)),
         StreamEnd::Bomb => Err(ParseError::Limit),
     }

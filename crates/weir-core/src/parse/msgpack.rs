@@ -4,6 +4,9 @@
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
 use crate::model::{AnomalyKind, ByteClasses, ByteReader, Segment, SkipReason, Tag};
 
+/// Bytes of text that are more than chance.
+const LEAST_TEXT: usize = 4;
+
 /// Values declared as MessagePack, and binary bodies that begin with a map or an array.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
     if value.is_media(&["application/msgpack", "application/x-msgpack", "application/vnd.msgpack", "+msgpack"]) {
@@ -30,12 +33,9 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
         })?;
     }
     em.leave();
-    let is_text = !value.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL));
-    Ok(if is_text || reader.has_text_outside(LEAST_TEXT) { Parsed::Added } else { Parsed::Covered })
+    let is_text = value.is_plain_text() || reader.has_text_outside(LEAST_TEXT);
+    Ok(if is_text { Parsed::Added } else { Parsed::Covered })
 }
-
-/// Bytes of text that are more than chance.
-const LEAST_TEXT: usize = 4;
 
 const BROKEN: ParseError = ParseError::Broken(AnomalyKind::BadMsgpack);
 

@@ -38,6 +38,11 @@ impl<'a> Candidate<'a> {
         })
     }
 
+    /// Whether the bytes are text in ASCII throughout, which a receiver may read as it is.
+    pub fn is_plain_text(&self) -> bool {
+        !self.classes.intersects(ByteClasses::HIGH.with(ByteClasses::CONTROL))
+    }
+
     /// The declared media type with its parameters.
     pub fn hint_media(&self) -> Option<&'a [u8]> {
         if let Hint::Media(media) = self.hint { Some(media) } else { None }

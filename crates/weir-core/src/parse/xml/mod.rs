@@ -42,10 +42,10 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 
 /// Whether `declaration`, what is between `<?` and `?>`, has nothing but the three attributes of an XML declaration.
 fn is_plain_declaration(declaration: &str) -> bool {
-    let is_name = |value: &str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-'\"".contains(&b));
+    let is_plain = |value: &str| value.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-'\"".contains(&b));
     declaration.split_ascii_whitespace().skip(1).all(|attribute| {
         let known = ["version=", "encoding=", "standalone="].into_iter().find_map(|name| attribute.strip_prefix(name));
-        known.is_some_and(is_name)
+        known.is_some_and(is_plain)
     })
 }
 
