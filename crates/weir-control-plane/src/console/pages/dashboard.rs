@@ -106,20 +106,23 @@ async fn attacks(page: &Page, range: TimeRange, from: i64, to: i64) -> Result<(V
         all
     };
     let count = usize::try_from((to - from) / range.step).map_err(Error::internal)?;
-    let mut others = Series { label: "Other types".into(), slot: 0, values: vec![0; count] };
-    let mut series = Vec::new();
-    for (attack, one) in all {
-        let kind = AttackKind::of(attack);
-        let values: Vec<u64> = (0..count).map(|at| one.slots.get(at).map_or(0, |slot| slot.hits)).collect();
-        if kind.slot == 0 {
-            others.values.iter_mut().zip(&values).for_each(|(sum, n)| *sum += n);
-        } else {
-            series.push(Series { label: kind.name.into(), slot: kind.slot, values });
-        }
-    }
-    series.push(others);
+    let values =
+        |series: &crate::store::Series| (0..count).map(|at| series.slots.get(at).map_or(0, |slot| slot.hits)).collect();
+    let series = by_colour(all.iter().map(|(attack, one)| (AttackKind::of(*attack), values(one))));
     let buckets = Buckets { from, step: range.step, count };
     Ok((by_type, Stacked::new("attacks", "Hits by attack type", buckets, series, FULL)))
+}
+
+/// A series for each kind with a colour of its own, and one for the others together; one other alone keeps its name.
+fn by_colour(kinds: impl Iterator<Item = (AttackKind, Vec<u64>)>) -> Vec<Series> {
+    let of_kind = |(kind, values): (AttackKind, _)| Series { label: kind.name.into(), slot: kind.slot, values };
+    let seen = kinds.filter(|(_, values)| values.iter().any(|hits| *hits > 0)).map(of_kind);
+    let (others, mut series): (Vec<Series>, _) = seen.partition(|one| one.slot == 0);
+    series.extend(others.into_iter().reduce(|mut sum, one| {
+        sum.values.iter_mut().zip(&one.values).for_each(|(sum, n)| *sum = sum.saturating_add(*n));
+        Series { label: "Other types".into(), ..sum }
+    }));
+    series
 }
 
 async fn figures(
@@ -272,6 +275,36 @@ fn node_line(page: &Page, node: &Node, versions: &[Version]) -> NodeLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn attacks_on_behaviour_have_names_and_colours_and_others_are_added_up() {
+        let behaviour = [
+            AttackType::Brute,
+            AttackType::CredentialStuffing,
+            AttackType::ForcedBrowsing,
+            AttackType::Bola,
+            AttackType::RateLimit,
+        ];
+        let plotted = |types: &[AttackType]| {
+            let one = |attack: &AttackType| (AttackKind::of(*attack), vec![0, 2]);
+            let all = by_colour(types.iter().map(one));
+            all.into_iter().map(|one| (one.label, one.slot, one.values[1])).collect::<Vec<_>>()
+        };
+        let mut slots: Vec<u8> = Vec::new();
+        for (attack, (label, slot, hits)) in behaviour.iter().zip(plotted(&behaviour)) {
+            assert_eq!((label.as_str(), hits), (attack.name(), 2));
+            slots.push(slot);
+        }
+        assert_eq!(slots, [8, 9, 10, 11, 12]);
+        let css = include_str!("../assets/console.css");
+        for rule in slots.iter().flat_map(|n| [format!(".dot.s{n} {{"), format!(".fill.s{n}"), format!("--s{n}: #")]) {
+            assert!(css.contains(&rule), "the style sheet has no {rule}");
+        }
+        let two = plotted(&[AttackType::Xxe, AttackType::Bola, AttackType::Protocol]);
+        assert_eq!(two, [(AttackType::Bola.name().into(), 11, 2), ("Other types".into(), 0, 4)]);
+        assert_eq!(plotted(&[AttackType::Xxe]), [(AttackType::Xxe.name().to_owned(), 0, 2)], "one other is named");
+        assert!(by_colour([(AttackKind::of(AttackType::Xss), vec![0, 0])].into_iter()).is_empty());
+    }
 
     #[test]
     fn percentiles_lie_within_their_class() {

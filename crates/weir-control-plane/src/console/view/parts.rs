@@ -13,12 +13,12 @@ pub struct AttackKind {
     pub code: &'static str,
     /// Name.
     pub name: &'static str,
-    /// Colour: 1 to 7 for the types seen most, 0 for the others.
+    /// Colour: 1 to 7 for the types seen most, 8 to 12 for attacks on behaviour, 0 for the others.
     pub slot: u8,
 }
 
 /// Types with a colour of their own, in the order of the palette.
-const COLOURED: [AttackType; 7] = [
+const COLOURED: [AttackType; 12] = [
     AttackType::Sqli,
     AttackType::Xss,
     AttackType::Rce,
@@ -26,6 +26,11 @@ const COLOURED: [AttackType; 7] = [
     AttackType::Ssrf,
     AttackType::Nosqli,
     AttackType::Scanner,
+    AttackType::Brute,
+    AttackType::CredentialStuffing,
+    AttackType::ForcedBrowsing,
+    AttackType::Bola,
+    AttackType::RateLimit,
 ];
 
 impl AttackKind {

@@ -10,7 +10,7 @@ pub mod stacked;
 pub struct Series {
     /// Name in the legend.
     pub label: String,
-    /// Colour slot, 0 to 7.
+    /// Colour slot, 0 to 12.
     pub slot: u8,
     /// A value for each bucket.
     pub values: Vec<u64>,
