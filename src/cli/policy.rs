@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 use weir_control_plane::outgoing::{Outgoing, Roots};
+use weir_control_plane::policy::as_code::end;
 
 /// Longest time for one call: a plan tries the hits of a day.
 const CALL_TIME: Duration = Duration::from_secs(60);
@@ -257,7 +258,8 @@ fn fields(object: &Value, under: &str, out: &mut BTreeMap<String, String>) {
         if value.as_object().is_some_and(|inner| !inner.is_empty()) {
             fields(value, &key, out);
         } else {
-            out.insert(key, value.to_string());
+            let time = value.as_u64().filter(|_| key.rsplit('.').next() == Some(end::MEMBER));
+            out.insert(key, time.and_then(end::written).unwrap_or_else(|| value.to_string()));
         }
     }
 }
@@ -309,7 +311,7 @@ mod tests {
             "differences": {"shown": [
                 {"object": "general", "before": {}, "after": {"mode": "off"}},
                 {"object": "rule/1", "before": rule(5), "after": rule(7)},
-                {"object": "rule/2", "before": {"id": 2, "rule": {"type": "vpatch"}}, "after": null},
+                {"object": "rule/2", "before": {"id": 2, "rule": {"expired_at": 4_000_000_000u64, "type": "vpatch"}}, "after": null},
             ], "more": 2},
             "notices": [{"field": "rules/1", "message": "never matches"}],
             "confirmation": {"changes": [{"says": "all is off"}], "confirm": "abc", "effect": null},
@@ -320,7 +322,7 @@ mod tests {
             assert!(out.contains(line), "{out}");
         }
         let lines = "~ general\n    + mode: \"off\"\n~ rule/1\n    rule.max_depth: 5 -> 7\n\
-                     - rule/2\n    - id: 2\n    - rule.type: \"vpatch\"\n";
+                     - rule/2\n    - id: 2\n    - rule.expired_at: 2096-10-02T07:06:40Z\n    - rule.type: \"vpatch\"\n";
         assert!(out.starts_with(lines), "{out}");
         let (code, out, error) = answer(428, &plan).applied();
         assert_eq!((code, error.is_empty()), (EXIT_UNCONFIRMED, false));

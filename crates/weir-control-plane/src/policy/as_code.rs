@@ -1,6 +1,7 @@
 //! The policy as one YAML document, for version control: export, difference, and application, which changes nothing the
 //! second time. A section that the document leaves out is not touched.
 
+pub mod end;
 mod yaml;
 
 use super::diff::{Differences, diff};
@@ -63,7 +64,7 @@ pub struct DocumentRule {
     /// Groups that it is for; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// Type, conditions, parameters.
+    /// Type, conditions, parameters. Its end is in seconds here, and RFC 3339 in YAML.
     pub rule: Map<String, Value>,
 }
 
@@ -84,8 +85,8 @@ pub struct DocumentEntry {
     /// Groups that it is for; empty for all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub groups: Vec<String>,
-    /// End, in seconds since 1970; none for never.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// End, in seconds since 1970; none for never. Written as RFC 3339.
+    #[serde(default, with = "end", skip_serializing_if = "Option::is_none")]
     pub expired_at: Option<u64>,
     /// Why.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -131,7 +132,11 @@ impl Document {
 
     /// As YAML.
     pub fn yaml(&self) -> Result<String> {
-        let Value::Object(sections) = serde_json::to_value(self).map_err(Error::internal)? else {
+        let mut document = self.clone();
+        for rule in document.rules.iter_mut().flatten() {
+            end::write_in(&mut rule.rule);
+        }
+        let Value::Object(sections) = serde_json::to_value(document).map_err(Error::internal)? else {
             return Err(Error::internal("a document is an object"));
         };
         let mut out = HEAD.to_owned();
@@ -152,10 +157,14 @@ impl Document {
         let mut budget = serde_saphyr::Budget::default();
         (budget.max_nodes, budget.max_events, budget.max_total_scalar_bytes) = (MAX_NODES, 2 * MAX_NODES, MAX_SCALARS);
         let options = serde_saphyr::options! { budget: Some(budget), with_snippet: false };
-        let document: Self = serde_saphyr::from_str_with_options(text, options)
+        let mut document: Self = serde_saphyr::from_str_with_options(text, options)
             .map_err(|error| Error::invalid("", in_words(&error.to_string())))?;
         if document.form != FORM {
             return Err(Error::invalid("form", format!("the document needs the line `form: {FORM}`")));
+        }
+        for (number, rule) in document.rules.iter_mut().flatten().enumerate() {
+            let field = || format!("rules[{number}]/{}", end::MEMBER);
+            end::read_in(&mut rule.rule).map_err(|expected| Error::invalid(field(), expected))?;
         }
         document.check()?;
         Ok(document)

@@ -62,6 +62,38 @@ async fn what_goes_out_comes_in_and_changes_nothing() {
 }
 
 #[tokio::test]
+async fn ends_go_out_as_times_and_come_in_as_times_or_seconds() {
+    let document = |rule: &str, entry: &str| {
+        format!(
+            "form: weir-policy/1\nrules:\n  - rule: {{type: vpatch, attack_type: sqli, point: [[get, q]], expired_at: {rule}}}\n\
+             ip_lists:\n  - {{list: deny, value: 192.0.2.1, expired_at: {entry}}}\n"
+        )
+    };
+    let fixture = Fixture::new().await;
+    let made = send(&fixture, "/api/v1/policy/apply", &document("4000000000", "4000000000"), "").await;
+    assert_eq!(made.status, StatusCode::OK, "{made:?}");
+    let text = export(&fixture).await;
+    assert_eq!(text.matches("expired_at: \"2096-10-02T07:06:40Z\"").count(), 2, "{text}");
+    let time = "2096-10-02T09:06:40+02:00";
+    for same in [text, document(time, "4000000000"), document("4000000000", time)] {
+        let plan = send(&fixture, "/api/v1/policy/diff", &same, "").await.json();
+        assert_eq!(plan["differences"]["shown"], json!([]), "{same}");
+        assert_eq!(send(&fixture, "/api/v1/policy/apply", &same, "").await.json()["changes"], 0, "{same}");
+    }
+    let state = &fixture.app.policy.head().state;
+    assert_eq!(
+        (&state.rules[0].rule["expired_at"], state.ip_lists[0].expired_at),
+        (&json!(4_000_000_000u64), Some(4_000_000_000))
+    );
+    for (wrong, field) in [(document("soon", time), "rules[0]/expired_at"), (document(time, "soon"), "")] {
+        let refused = send(&fixture, "/api/v1/policy/apply", &wrong, "").await.json();
+        assert_eq!(refused["errors"][0]["field"], field, "{refused}");
+        let message = refused["errors"][0]["message"].as_str().unwrap();
+        assert!(message.contains("expected a time like"), "{message}");
+    }
+}
+
+#[tokio::test]
 async fn sections_that_are_left_out_stay_and_rules_keep_their_ids() {
     let fixture = Fixture::new().await;
     send(&fixture, "/api/v1/policy/apply", POLICY, "").await;
