@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::io::{AsyncBufRead, AsyncWrite};
 use tokio::runtime::Runtime;
 use weir_control_plane::policy::{SigningKey, key, version};
-use weir_control_plane::store::{Database, DatabaseUrl, Dumped};
+use weir_control_plane::store::{Database, DatabaseUrl, Dumped, StoreError};
 use weir_runtime::clock::Clock;
 
 /// Threads of the runtime: one reads while the other writes.
@@ -53,7 +53,10 @@ pub enum BackupError {
          and give `--replace` to lose what it holds"
     )]
     InUse,
-    /// The store cannot be opened, read or written, or the backup is damaged.
+    /// The backup is not whole, or not one of weir. The file is not known here.
+    #[error("cannot be restored: {0}")]
+    Damaged(String),
+    /// The store cannot be opened, read or written.
     #[error("control_plane: {0}")]
     Store(#[source] BoxError),
 }
@@ -114,7 +117,10 @@ impl Backup {
         if used && !replace {
             return Err(BackupError::InUse);
         }
-        let dumped = store.restore(input).await.map_err(failed)?;
+        let dumped = store.restore(input).await.map_err(|error| match error {
+            StoreError::Dump(why) => BackupError::Damaged(why),
+            error => failed(error),
+        })?;
         let now = Clock::System;
         let note = "restored from a backup";
         version::republish(store.control(), now.seconds(), now.millis(), note).await.map_err(failed)?;

@@ -96,6 +96,14 @@ pub enum CliError {
         /// The path of the values file.
         name: String,
     },
+    /// A file is no backup, or not a whole one.
+    #[error("{name}: {source}")]
+    NoBackup {
+        /// The path, or the name of the stream.
+        name: String,
+        /// What is wrong with it.
+        source: BackupError,
+    },
     /// A backup or restore failed.
     #[error(transparent)]
     Backup(#[from] BackupError),
@@ -136,12 +144,12 @@ fn lines<'e>(mistakes: impl Iterator<Item = (String, &'e str, usize, usize)>) ->
     all.collect::<Vec<_>>().join("\nerror: ")
 }
 
-/// The text of a file in which a mistake was found; empty where it cannot be read again, as of built-in rules.
 /// A mistake of a rule file; of a file that cannot be read, whose error names it, the error alone.
 fn rule_text(error: &RuleError) -> String {
     if error.line == 0 { error.message.clone() } else { error.to_string() }
 }
 
+/// The text of a file in which a mistake was found; empty where it cannot be read again, as of built-in rules.
 fn source_of(file: &str) -> String {
     let mut text = String::new();
     let read = std::fs::File::open(file).map(|opened| opened.take(MAX_SOURCE).read_to_string(&mut text));

@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::progress::Counted;
 use super::sources::SourceArgs;
 use super::{EXIT_FAILED, EXIT_OK};
-use crate::app::backup::{Backup, BackupReport};
+use crate::app::backup::{Backup, BackupError, BackupReport};
 use crate::config::Sources;
 use clap::Args;
 use std::fs::File;
@@ -51,6 +51,11 @@ pub fn run(args: Arguments) -> ExitCode {
     }
 }
 
+/// The name of the file, or of standard input.
+fn name(file: &Path) -> String {
+    if file == Path::new("-") { "<stdin>".to_owned() } else { file.display().to_string() }
+}
+
 fn restore(sources: &Sources, file: &Path, replace: bool) -> Result<BackupReport, CliError> {
     let backup = Backup::new(sources)?;
     let opened = if file == Path::new("-") {
@@ -60,5 +65,9 @@ fn restore(sources: &Sources, file: &Path, replace: bool) -> Result<BackupReport
     };
     let opened = opened.map_err(CliError::file(file))?;
     let input = Counted::new(tokio::fs::File::from_std(opened), "read");
-    Ok(backup.restore(&mut BufReader::with_capacity(BUFFER, input), replace)?)
+    let done = backup.restore(&mut BufReader::with_capacity(BUFFER, input), replace);
+    done.map_err(|error| match error {
+        source @ BackupError::Damaged(_) => CliError::NoBackup { name: name(file), source },
+        error => error.into(),
+    })
 }

@@ -46,11 +46,23 @@ fn a_backup_of_a_running_control_plane_restores_into_a_new_store_and_no_other() 
 
     let used = weir(&["restore", file], old.path());
     assert!(told(&used).contains("in use") && used.status.code() == Some(1), "{}", told(&used));
-    let cut = place.path().join("cut");
     let whole = std::fs::read(file).unwrap();
-    std::fs::write(&cut, &whole[..whole.len() - 20]).unwrap();
-    let cut = weir(&["restore", cut.to_str().unwrap()], new.path());
-    assert!(told(&cut).contains("cut short") && cut.status.code() == Some(1), "{}", told(&cut));
+    let line = whole.iter().position(|byte| *byte == b'\n').unwrap() + 1;
+    let bad: [(&str, &[u8], &str); 5] = [
+        ("empty", b"", "it is empty"),
+        ("no-end", &whole[..line], "cut short after line 1:"),
+        ("cut", &whole[..whole.len() - 20], "cut short within line"),
+        ("other", b"<html>\n", "line 1: not of a backup of weir"),
+        ("compressed", &[0x1f, 0x8b, 8, 0, 0], "cut short within line 1"),
+    ];
+    for (name, content, why) in bad {
+        let path = place.path().join(name);
+        std::fs::write(&path, content).unwrap();
+        let refused = weir(&["restore", path.to_str().unwrap()], new.path());
+        let said = told(&refused);
+        let named = format!("{}: cannot be restored: ", path.display());
+        assert!(said.contains(&named) && said.contains(why) && refused.status.code() == Some(1), "{name}: {said}");
+    }
 
     let restored = weir(&["restore", file], new.path());
     assert_eq!(restored.status.code(), Some(0), "{}", told(&restored));

@@ -119,7 +119,7 @@ both! {
                 else { return };
             let copy = target.open().await;
             let error = copy.restore(&mut BufReader::new(bad.as_bytes())).await.unwrap_err();
-            assert!(matches!(error, StoreError::Input(_)), "{error}");
+            assert!(matches!(error, StoreError::Dump(_)), "{error}");
             let traffic = weir_control_plane::store::TrafficFilter::default();
             let hours = copy.traffic(&traffic, NOON / HOUR * HOUR, NOON / HOUR * HOUR + 2 * HOUR, HOUR).await.unwrap();
             assert_eq!(hours[0].total.requests, 0);

@@ -18,6 +18,9 @@ pub enum StoreError {
     /// What was asked for is out of bounds: what, and the fix.
     #[error("{0}")]
     Input(String),
+    /// A dump that is to be restored is not whole, or not one of weir: what is wrong with it.
+    #[error("{0}")]
+    Dump(String),
     /// A stored value cannot be read back.
     #[error("{0}")]
     Value(String),

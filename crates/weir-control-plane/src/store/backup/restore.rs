@@ -86,9 +86,9 @@ impl Database {
         let mut done = Dumped::default();
         let mut pending = Pending::default();
         let mut number = 0u64;
-        while let Some(text) = next_line(input).await? {
+        while let Some(text) = next_line(input, number + 1).await? {
             number += 1;
-            let wrong = |what: &str| StoreError::Input(format!("line {number} of the dump: {what}"));
+            let wrong = |what: &str| StoreError::Dump(format!("line {number}: {what}"));
             if text.first() == Some(&b'[') {
                 let values: Vec<serde_json::Value> =
                     serde_json::from_slice(&text).map_err(|error| wrong(&error.to_string()))?;
@@ -105,7 +105,7 @@ impl Database {
                 continue;
             }
             self.write(&mut pending, control).await?;
-            match serde_json::from_slice(&text).map_err(|_| wrong("not of a dump of weir"))? {
+            match serde_json::from_slice(&text).map_err(|_| wrong("not of a backup of weir"))? {
                 Line::Head { weir_dump, migrations } if number == 1 => head(weir_dump, &migrations)?,
                 Line::Table { table, columns } if number > 1 => {
                     pending.table = Some(known(&table, &columns, tables, self.engine()).map_err(|what| wrong(&what))?);
@@ -115,7 +115,9 @@ impl Database {
                 _ => return Err(wrong("out of place")),
             }
         }
-        Err(StoreError::Input("the dump is cut short: take one that is whole".into()))
+        let empty = "it is empty: `weir backup` wrote nothing into it";
+        let short = format!("it is cut short after line {number}: take one that is whole");
+        Err(StoreError::Dump(if number == 0 { empty.to_owned() } else { short }))
     }
 
     async fn write(&self, pending: &mut Pending, control: &mut AnyConnection) -> Result<(), StoreError> {
@@ -132,7 +134,7 @@ impl Database {
                 Some(Value::Int(hour)) => hour.checked_mul(HOUR),
                 _ => None,
             };
-            let time = time.ok_or_else(|| StoreError::Input(format!("a row of {} without a time", table.as_str())))?;
+            let time = time.ok_or_else(|| StoreError::Dump(format!("a row of {} without a time", table.as_str())))?;
             times.push(time);
             months.entry(Month::of(time)).or_default().push(row);
         }
@@ -150,14 +152,15 @@ impl Database {
     }
 }
 
-async fn next_line(input: &mut (impl AsyncBufRead + Unpin + Send)) -> Result<Option<Vec<u8>>, StoreError> {
+/// The line with this number; none at the end.
+async fn next_line(input: &mut (impl AsyncBufRead + Unpin + Send), number: u64) -> Result<Option<Vec<u8>>, StoreError> {
     let mut line = Vec::new();
     let read = input.take(MAX_LINE).read_until(b'\n', &mut line).await;
-    read.map_err(|error| StoreError::File("the dump".into(), error))?;
+    read.map_err(|error| StoreError::Dump(error.to_string()))?;
     match line.pop() {
         None => Ok(None),
         Some(b'\n') => Ok(Some(line)),
-        Some(_) => Err(StoreError::Input("the dump is cut short, or a line is too long".into())),
+        Some(_) => Err(StoreError::Dump(format!("it is cut short within line {number}, or that line is too long"))),
     }
 }
 
@@ -166,7 +169,7 @@ fn head(version: u32, migrations: &[String]) -> Result<(), StoreError> {
     if version == VERSION && migrations.iter().all(|name| known.contains(name)) {
         return Ok(());
     }
-    Err(StoreError::Input("the dump is of a newer version of weir: restore it with that one".into()))
+    Err(StoreError::Dump("it is of a newer version of weir: restore it with that one".into()))
 }
 
 /// The table and its columns, if this build has them. On SQLite the tables of hits are in other files than `tables`.
@@ -204,7 +207,7 @@ async fn insert(
 
 /// What `to_json` made.
 pub(super) fn from_json(value: &serde_json::Value) -> Result<Value, StoreError> {
-    let wrong = || StoreError::Input("a value that no column holds".into());
+    let wrong = || StoreError::Dump("a value that no column holds".into());
     Ok(match value {
         serde_json::Value::Null => Value::Null,
         serde_json::Value::Bool(yes) => Value::Bool(*yes),
