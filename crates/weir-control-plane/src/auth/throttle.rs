@@ -3,6 +3,9 @@
 //! Failures fill a bucket that empties with time; a full bucket refuses before anything is hashed. Three buckets are
 //! asked: that of the address, that of address and account, and that of the account. The last one is not asked where the
 //! account logged in from this address before, so that guessing does not lock the owner out.
+//!
+//! Logins by OpenID Connect have no account before the provider has answered, and each step of them calls the provider:
+//! they have a bucket of their own for each address, so that neither way locks people out of the other.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -14,6 +17,11 @@ const ADDRESS: Bucket = Bucket { room: 20, drain_ms: 60_000 };
 const PAIR: Bucket = Bucket { room: 5, drain_ms: 120_000 };
 /// Of an account from anywhere: 50, then one every 30 s.
 const ACCOUNT: Bucket = Bucket { room: 50, drain_ms: 30_000 };
+/// Of logins by OpenID Connect from an address that did not end in a session: 60, then one every ten seconds. Many people may
+/// share an address, and each login takes two steps, which both are given back when it succeeds.
+const PROVIDER: Bucket = Bucket { room: 60, drain_ms: 10_000 };
+/// Steps of a login by OpenID Connect.
+const STEPS: i64 = 2;
 /// Buckets kept. Past it those closest to empty go first.
 const MAX_BUCKETS: usize = 20_000;
 
@@ -70,19 +78,51 @@ impl Throttle {
         }
     }
 
+    /// Takes one step of a login by OpenID Connect at `now`; otherwise answers the seconds after which it may be taken.
+    pub fn step(&self, address: IpAddr, now: i64) -> Result<(), u64> {
+        let mut map = self.empty_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let empty = map.entry(self.provider_key(address)).or_insert(now);
+        let wait = (*empty - now).max(0) - (PROVIDER.room - 1) * PROVIDER.drain_ms;
+        if wait > 0 {
+            return Err(wait.unsigned_abs().div_ceil(1000));
+        }
+        *empty = (*empty).max(now) + PROVIDER.drain_ms;
+        if map.len() > MAX_BUCKETS {
+            shrink(&mut map, now);
+        }
+        Ok(())
+    }
+
+    /// Gives back the steps of a login by OpenID Connect that succeeded.
+    pub fn give_back(&self, address: IpAddr) {
+        let mut map = self.empty_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(empty) = map.get_mut(&self.provider_key(address)) {
+            *empty -= STEPS * PROVIDER.drain_ms;
+        }
+    }
+
+    fn provider_key(&self, address: IpAddr) -> (u8, u64) {
+        use std::hash::BuildHasher;
+        (3, self.hasher.hash_one(network(address)))
+    }
+
     fn keys(&self, address: IpAddr, login: &str) -> [((u8, u64), Bucket); 3] {
         use std::hash::BuildHasher;
-        // A host has a whole /64 of IPv6 to choose from.
-        let network: u128 = match address.to_canonical() {
-            IpAddr::V4(v4) => u32::from(v4).into(),
-            IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
-        };
+        let network = network(address);
         let login = login.trim().to_lowercase();
         [
             ((0, self.hasher.hash_one(network)), ADDRESS),
             ((1, self.hasher.hash_one((network, &login))), PAIR),
             ((2, self.hasher.hash_one(&login)), ACCOUNT),
         ]
+    }
+}
+
+/// What counts as one address: a host has a whole /64 of IPv6 to choose from.
+fn network(address: IpAddr) -> u128 {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => u32::from(v4).into(),
+        IpAddr::V6(v6) => u128::from(v6) >> 64 << 64,
     }
 }
 
@@ -145,10 +185,27 @@ mod tests {
     }
 
     #[test]
+    fn steps_to_a_provider_are_bounded_by_address_and_given_back() {
+        let throttle = Throttle::default();
+        let (mallory, office) = (ip("203.0.113.9"), ip("198.51.100.1"));
+        for _ in 0..60 {
+            assert_eq!(throttle.step(mallory, 0), Ok(()));
+        }
+        assert_eq!(throttle.step(mallory, 0), Err(10));
+        assert_eq!(throttle.step(mallory, 10_000), Ok(()), "later");
+        assert!(throttle.check(mallory, "alice", false, 0).is_ok(), "a login by password is another matter");
+        for _ in 0..200 {
+            assert_eq!((throttle.step(office, 0), throttle.step(office, 0)), (Ok(()), Ok(())), "people who come in");
+            throttle.give_back(office);
+        }
+    }
+
+    #[test]
     fn memory_is_bounded() {
         let throttle = Throttle::default();
         for n in 0..(2 * MAX_BUCKETS as u32) {
             throttle.note(IpAddr::V4(n.into()), &n.to_string(), 0);
+            assert_eq!(throttle.step(IpAddr::V4(n.into()), 0), Ok(()));
         }
         assert!(throttle.empty_at.lock().unwrap().len() <= MAX_BUCKETS + 3);
     }

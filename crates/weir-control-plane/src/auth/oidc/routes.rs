@@ -51,8 +51,22 @@ fn set_cookie(app: &App, value: &str, seconds: u32) -> String {
     format!("{COOKIE}={value}; Path={LOGIN}; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
 }
 
-async fn begin(State(app): State<App>, Query(asked): Query<Begin>) -> Result<Response> {
-    let (url, state) = provider(&app)?.begin(&asked.next).await?;
+/// Takes a step that calls the provider, for a caller who has not logged in.
+fn step(app: &App, peer: &Peer) -> Result<()> {
+    app.throttle.step(peer.0.ip(), app.clock.millis()).map_err(|wait| {
+        app.config.metrics.login(Login::Throttled);
+        Error::Throttled(wait)
+    })
+}
+
+async fn begin(
+    State(app): State<App>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    Query(asked): Query<Begin>,
+) -> Result<Response> {
+    let provider = provider(&app)?;
+    step(&app, &peer)?;
+    let (url, state) = provider.begin(&asked.next).await?;
     let headers = [(header::LOCATION, url), (header::SET_COOKIE, set_cookie(&app, &state, COOKIE_SECONDS))];
     Ok((StatusCode::SEE_OTHER, headers).into_response())
 }
@@ -67,6 +81,7 @@ async fn finish(
     if !sent.error.is_empty() || sent.code.is_empty() {
         return Err(Error::Forbidden("the identity provider refused the login"));
     }
+    step(&app, &peer)?;
     let kept = cookie(&headers, COOKIE).unwrap_or_default();
     let refused = |error: &Error| {
         if matches!(error, Error::Forbidden(_)) {
@@ -76,6 +91,7 @@ async fn finish(
     let person = provider.finish(&sent.code, &sent.state, &kept).await.inspect_err(refused)?;
     let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     let session = enter(&app, &person, peer.0.ip(), agent).await.inspect_err(refused)?;
+    app.throttle.give_back(peer.0.ip());
     app.config.metrics.login(Login::Accepted);
     // A redirect would still count as coming from the provider, and a strict cookie stay behind: this page, being ours, leads on.
     let page = format!(

@@ -212,3 +212,31 @@ async fn no_role_is_told_and_odd_places_become_the_front_page() {
     }
     assert!(world.clock.millis() > 0);
 }
+
+#[tokio::test]
+async fn logins_that_come_to_nothing_are_throttled_by_address_before_the_provider_is_called() {
+    let provider = provider().await;
+    let config = Config {
+        issuer: provider.url.clone(),
+        client_id: "weir".into(),
+        client_secret: None,
+        role_claim: "groups".into(),
+        default_role: None,
+        redirect_url: "https://console.example/login/oidc/callback".into(),
+    };
+    let fixture = crate::testing::Fixture::with(|settings| settings.oidc = Some(config)).await;
+    let call = async |path: &str, address: &str| fixture.call("GET", path, &[("x-forwarded-for", address)], b"").await;
+    let begun = call(LOGIN, "203.0.113.9").await;
+    assert_eq!(begun.status, axum::http::StatusCode::SEE_OTHER, "{begun:?}");
+    // A code without a state is refused, and counts.
+    let made_up = format!("{CALLBACK}?code=c&state=s");
+    for _ in 1..60 {
+        assert_eq!(call(&made_up, "203.0.113.9").await.status, axum::http::StatusCode::FORBIDDEN);
+    }
+    for path in [LOGIN, made_up.as_str()] {
+        let refused = call(path, "203.0.113.9").await;
+        assert_eq!(refused.status, axum::http::StatusCode::TOO_MANY_REQUESTS, "{path}: {refused:?}");
+        assert_eq!(refused.header("retry-after"), "10", "{path}");
+    }
+    assert_eq!(call(LOGIN, "198.51.100.20").await.status, axum::http::StatusCode::SEE_OTHER, "another address");
+}
