@@ -34,6 +34,7 @@ pub(super) async fn run(
     let (started, mut backoff) = (Instant::now(), Backoff::default());
     let mut news = status.watch();
     loop {
+        link.store().await;
         let beat = beat(&heartbeat, &status, started);
         news.mark_unchanged();
         let token = if beat.replicas.is_empty() { None } else { link.registration_token() };

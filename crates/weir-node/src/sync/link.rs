@@ -209,9 +209,27 @@ impl Link {
         match kept.map_err(std::io::Error::other).flatten() {
             Ok(true) => self.pinned(key),
             Ok(false) => {}
-            Err(error) => tracing::error!(%error, "the identity could not be stored; it is lost when the node stops"),
+            Err(error) => tracing::error!(
+                path = %self.state.path().display(), %error,
+                "the identity could not be stored: make room on this disk, or make it writable; until then the node \
+                 tries again with each heartbeat, and one that is restarted registers anew"
+            ),
         }
         Ok(())
+    }
+
+    /// Stores what could not be stored before, if there is anything.
+    pub(super) async fn store(&self) {
+        if !self.state.is_behind() {
+            return;
+        }
+        let state = Arc::clone(&self.state);
+        let stored = tokio::task::spawn_blocking(move || state.store()).await;
+        let path = self.state.path().display();
+        match stored.map_err(std::io::Error::other).flatten() {
+            Ok(()) => tracing::info!(%path, "the state of the node is stored again"),
+            Err(error) => tracing::debug!(%path, %error, "the state of the node still cannot be stored"),
+        }
     }
 
     fn pinned(&self, key: PublicKey) {

@@ -39,12 +39,20 @@ pub struct TrustedKeys {
     pub reached: PublicKey,
 }
 
-/// Persistent state of a node. Every change is written to disk before it is used; if that fails, it lasts until the
-/// process ends, and the caller gets the error.
+/// What is in memory.
+#[derive(Debug)]
+struct Kept {
+    state: StoredState,
+    /// The file is behind: the last write failed.
+    behind: bool,
+}
+
+/// Persistent state of a node. Every change is written to disk before it is used; if that fails, the file stays as it was, the
+/// caller gets the error, and the change lasts until the process ends or [`NodeState::store`] succeeds.
 #[derive(Debug)]
 pub struct NodeState {
     path: PathBuf,
-    kept: Mutex<StoredState>,
+    kept: Mutex<Kept>,
 }
 
 impl NodeState {
@@ -52,58 +60,84 @@ impl NodeState {
     /// accepted under it.
     pub fn open(directory: &Path, configured: Option<PublicKey>) -> io::Result<Self> {
         let path = directory.join("node.json");
-        let mut kept = match files::read(&path, MAX_STATE)? {
+        let mut state = match files::read(&path, MAX_STATE)? {
             None => StoredState::default(),
             Some(text) => serde_json::from_slice(&text).unwrap_or_else(|error| {
-                tracing::error!(path = %path.display(), %error, "cannot read the state; the node registers and pins a key again");
+                tracing::error!(
+                    path = %path.display(), %error,
+                    "cannot read the state: the node registers and pins a key again; to keep its identity, stop it and restore the file"
+                );
                 StoredState::default()
             }),
         };
-        kept.version = VERSION;
-        if configured.is_some() && configured != kept.root {
-            (kept.root, kept.reached) = (configured, configured);
-            kept.serials.clear();
+        state.version = VERSION;
+        if configured.is_some() && configured != state.root {
+            (state.root, state.reached) = (configured, configured);
+            state.serials.clear();
         }
-        Ok(Self { path, kept: Mutex::new(kept) })
+        Ok(Self { path, kept: Mutex::new(Kept { state, behind: false }) })
     }
 
-    fn lock(&self) -> MutexGuard<'_, StoredState> {
+    /// Path of the file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
         // Nothing that can panic runs under the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn change(&self, change: impl FnOnce(&mut StoredState)) -> io::Result<()> {
         let mut kept = self.lock();
-        let mut next = kept.clone();
+        let mut next = kept.state.clone();
         change(&mut next);
-        if next == *kept {
+        if next == kept.state && !kept.behind {
             return Ok(());
         }
-        *kept = next;
-        let text = serde_json::to_vec_pretty(&*kept).map_err(io::Error::other)?;
-        files::replace(&self.path, &text)
+        kept.state = next;
+        self.write(&mut kept)
+    }
+
+    fn write(&self, kept: &mut Kept) -> io::Result<()> {
+        kept.behind = true;
+        let text = serde_json::to_vec_pretty(&kept.state).map_err(io::Error::other)?;
+        files::replace(&self.path, &text)?;
+        kept.behind = false;
+        Ok(())
+    }
+
+    /// Whether the file is behind, because it could not be written.
+    pub fn is_behind(&self) -> bool {
+        self.lock().behind
+    }
+
+    /// Writes what could not be written before, if there is anything.
+    pub fn store(&self) -> io::Result<()> {
+        let mut kept = self.lock();
+        if kept.behind { self.write(&mut kept) } else { Ok(()) }
     }
 
     /// Identity of the node.
     pub fn identity(&self) -> Option<Identity> {
-        self.lock().identity.clone()
+        self.lock().state.identity.clone()
     }
 
     /// The trusted keys; `None` before the first registration.
     pub fn trust(&self) -> Option<TrustedKeys> {
-        let kept = self.lock();
-        let root = kept.root?;
-        Some(TrustedKeys { root, reached: kept.reached.unwrap_or(root) })
+        let state = &self.lock().state;
+        let root = state.root?;
+        Some(TrustedKeys { root, reached: state.reached.unwrap_or(root) })
     }
 
     /// Serial of the last policy accepted in `group`; 0 if there is none.
     pub fn serial(&self, group: &str) -> u64 {
-        self.lock().serials.get(group).copied().unwrap_or(0)
+        self.lock().state.serials.get(group).copied().unwrap_or(0)
     }
 
     /// Stores the result of a registration. Pins the key if none is pinned, and returns whether it did.
     pub fn registered(&self, identity: Identity, key: Option<PublicKey>) -> io::Result<bool> {
-        let pins = key.is_some() && self.lock().root.is_none();
+        let pins = key.is_some() && self.lock().state.root.is_none();
         self.change(|kept| {
             kept.identity = Some(identity);
             if pins {
@@ -177,11 +211,31 @@ mod tests {
     }
 
     #[test]
+    fn a_write_that_fails_leaves_the_file_as_it_was_and_is_made_up_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let state = NodeState::open(directory.path(), None).unwrap();
+        state.registered(identity("a"), Some(key(1))).unwrap();
+        // The temporary file cannot be made, as on a disk that is full or read-only.
+        let obstacle = directory.path().join("node.new");
+        std::fs::create_dir(&obstacle).unwrap();
+        assert!(state.registered(identity("b"), Some(key(1))).is_err());
+        assert!(state.is_behind() && state.store().is_err());
+        assert!(state.registered(identity("b"), Some(key(1))).is_err(), "the same once more is not taken for stored");
+        assert_eq!(state.identity(), Some(identity("b")), "the process goes on with it");
+        let on_disk = || NodeState::open(directory.path(), None).unwrap().identity();
+        assert_eq!(on_disk(), Some(identity("a")));
+        std::fs::remove_dir(&obstacle).unwrap();
+        state.store().unwrap();
+        assert!(!state.is_behind());
+        assert_eq!(on_disk(), Some(identity("b")));
+    }
+
+    #[test]
     fn few_groups_are_remembered() {
         let directory = tempfile::tempdir().unwrap();
         let state = NodeState::open(directory.path(), None).unwrap();
         (0..40).for_each(|n| state.accepted(&format!("g{n}"), n, key(1)).unwrap());
-        assert_eq!(state.lock().serials.len(), MAX_GROUPS);
+        assert_eq!(state.lock().state.serials.len(), MAX_GROUPS);
         assert_eq!(state.serial("g39"), 39);
     }
 }
