@@ -76,13 +76,13 @@ fn store(certificates: Option<&[CertificateDer<'static>]>) -> RootCertStore {
 #[derive(Debug, thiserror::Error)]
 pub enum OutgoingError {
     /// A file with certificate authorities cannot be read.
-    #[error("certificate authorities in {}: {}", .0.display(), .1)]
+    #[error("`control_plane.outgoing_ca`: certificate authorities in {}: {}", .0.display(), .1)]
     Authorities(PathBuf, #[source] pem::Error),
     /// A file has no certificate that can be used.
-    #[error("certificate authorities in {}: there is no certificate in it", .0.display())]
+    #[error("`control_plane.outgoing_ca`: certificate authorities in {}: there is no certificate in it", .0.display())]
     NoCertificate(PathBuf),
     /// The system keeps its authorities nowhere that is known.
-    #[error("no file with the certificate authorities of the system was found")]
+    #[error("`control_plane.outgoing_ca`: no file with the certificate authorities of the system was found")]
     NoSystemAuthorities,
     /// TLS cannot be set up.
     #[error("TLS cannot be set up: {0}")]
@@ -188,6 +188,11 @@ impl Outgoing {
 /// First ten bits of the shared address space of providers, 100.64.0.0/10 (RFC 6598).
 const SHARED_V4: u32 = 100 << 2 | 1;
 
+/// First ten bits of site-local addresses, fec0::/10, which some networks still use (RFC 3879).
+const SITE_LOCAL: u16 = 0xfec0;
+/// Which bits these are.
+const SITE_LOCAL_MASK: u16 = 0xffc0;
+
 /// Link-local addresses, where clouds keep credentials of the machine, are never a receiver. Those of this machine and of
 /// private networks are by setting.
 fn allowed(address: IpAddr, private: bool) -> Result<(), OutgoingError> {
@@ -206,7 +211,7 @@ fn allowed(address: IpAddr, private: bool) -> Result<(), OutgoingError> {
         ),
         IpAddr::V6(v6) => (
             v6.is_unicast_link_local() || v6.is_unspecified() || v6.is_multicast() || v6 == METADATA_V6,
-            v6.is_loopback() || v6.is_unique_local(),
+            v6.is_loopback() || v6.is_unique_local() || v6.segments()[0] & SITE_LOCAL_MASK == SITE_LOCAL,
         ),
     };
     if never {
@@ -228,6 +233,12 @@ fn embedded(address: Ipv6Addr) -> Option<Ipv4Addr> {
         | [0, 0, 0, 0, 0xffff, 0, high, low] => v4(high, low),
         // 6to4 (RFC 3056).
         [0x2002, high, low, ..] => v4(high, low),
+        // Teredo (RFC 4380): the client's address, each bit inverted.
+        [0x2001, 0, .., high, low] => v4(!high, !low),
+        // ISATAP (RFC 5214), by the identifier of the interface.
+        [.., 0x0 | 0x200, 0x5efe, high, low] => v4(high, low),
+        // IPv4-compatible addresses (RFC 4291), which `::` and `::1` are not.
+        [0, 0, 0, 0, 0, 0, high, low] if high != 0 => v4(high, low),
         _ => None,
     }
 }
@@ -281,6 +292,13 @@ mod tests {
             ("2002:a9fe:a9fe::1", false, false),
             ("2002:a00:1::1", true, false),
             ("2002:cb00:7109::1", true, true),
+            ("2001:0:cb00:7109::5601:5601", false, false),
+            ("2001:0:cb00:7109::f5ff:fffe", true, false),
+            ("2001:db8::5efe:a9fe:a9fe", false, false),
+            ("2001:db8::200:5efe:a00:1", true, false),
+            ("::a9fe:a9fe", false, false),
+            ("::7f00:1", true, false),
+            ("fec0::1", true, false),
             ("100.100.100.200", false, false),
             ("168.63.129.16", false, false),
             ("fe80::1", false, false),
@@ -330,7 +348,10 @@ mod tests {
         std::fs::write(&path, made.cert.pem()).unwrap();
         assert_eq!(Roots::parse(&path.display().to_string()).certificates().unwrap().unwrap().len(), 1);
         std::fs::write(&path, "nothing").unwrap();
-        assert!(Outgoing::new(&Roots::File(path), true).unwrap_err().to_string().contains("ca.pem"));
+        for file in [path, directory.path().join("ca.pem.missing")] {
+            let error = Outgoing::new(&Roots::File(file), true).unwrap_err().to_string();
+            assert!(error.contains("ca.pem") && error.starts_with("`control_plane.outgoing_ca`"), "{error}");
+        }
         assert!(Roots::parse("bundled").certificates().unwrap().is_none() && store(None).len() > 50);
     }
 }
