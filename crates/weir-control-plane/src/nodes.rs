@@ -7,7 +7,7 @@ use super::policy::check::{GROUP_FORM, is_group};
 use serde::Serialize;
 use sqlx::AnyConnection;
 use sqlx::any::AnyRow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use weir_protocol::code::NodeRole;
 use weir_protocol::node_api::{Heartbeat, Identity, MAX_GAPS, Register};
 use weir_runtime::clock::Clock;
@@ -65,6 +65,9 @@ pub struct Nodes {
 
 const COLUMNS: &str = "SELECT id, secret, grp, name, role, version, capabilities, address, parent, enabled, registered_at, \
                        seen_at, heartbeat FROM nodes";
+
+/// Nodes that an aggregation of id $1 and group $2 may take over when they were not heard of since $3.
+const SILENT: &str = "parent <> $1 AND grp = $2 AND seen_at < $3 AND role = 'processing'";
 
 impl Nodes {
     /// Nodes in `pool`.
@@ -172,12 +175,35 @@ impl Nodes {
         Ok(identity)
     }
 
-    /// Notes how a node is, and those behind it. With `takes_over`, for which it takes a registration token, also nodes that
-    /// are silent elsewhere.
+    /// Ids of the nodes in a heartbeat of `parent` that it may take over: it heard of them within two minutes, and here they
+    /// are silent, behind another aggregation or by themselves. None for a node that is no aggregation.
+    pub async fn silent(&self, parent: &Node, beat: &Heartbeat) -> Result<Vec<String>> {
+        // Two aggregations that both lost a node would take it from each other with every heartbeat.
+        let heard = |beat: &Heartbeat| i64::try_from(beat.age_ms).is_ok_and(|age| age < INACTIVE_MS);
+        let reported = beat.replicas.iter().take(MAX_REPLICAS).filter(|(_, beat)| heard(beat));
+        let reported: HashSet<&str> = reported.map(|(id, _)| id.as_str()).collect();
+        if reported.is_empty() || parent.role != NodeRole::Aggregation {
+            return Ok(Vec::new());
+        }
+        let sql = sqlx::AssertSqlSafe(format!("SELECT id FROM nodes WHERE {SILENT} LIMIT {MAX_NODES}"));
+        let silent = sqlx::query(sql).bind(&parent.id).bind(&parent.group).bind(self.clock.millis() - INACTIVE_MS);
+        let ids =
+            silent.fetch_all(self.pool.read()).await?.iter().map(|row| text(row, "id")).collect::<Result<Vec<_>>>()?;
+        Ok(ids.into_iter().filter(|id| reported.contains(id.as_str())).collect())
+    }
+
+    /// Puts a node that is silent behind `parent`, on a connection; answers whether it still was. Its own secret is void.
+    pub async fn take_over(&self, on: &mut AnyConnection, parent: &Node, id: &str) -> Result<bool> {
+        let sql = sqlx::AssertSqlSafe(format!("UPDATE nodes SET parent = $1, secret = '' WHERE {SILENT} AND id = $4"));
+        let update = sqlx::query(sql).bind(&parent.id).bind(&parent.group).bind(self.clock.millis() - INACTIVE_MS);
+        Ok(update.bind(id).execute(on).await?.rows_affected() > 0)
+    }
+
+    /// Notes how a node is, and those behind it.
     ///
     /// # Errors
     /// It is no aggregation, which alone speaks for others.
-    pub async fn heartbeat(&self, node: &Node, mut beat: Heartbeat, address: &str, takes_over: bool) -> Result<()> {
+    pub async fn heartbeat(&self, node: &Node, mut beat: Heartbeat, address: &str) -> Result<()> {
         let replicas = std::mem::take(&mut beat.replicas);
         if !replicas.is_empty() && node.role != NodeRole::Aggregation {
             return Err(Error::Forbidden("only an aggregation may speak for other nodes"));
@@ -185,7 +211,7 @@ impl Nodes {
         self.note(&node.id, beat, address).await?;
         for (id, beat) in replicas.into_iter().take(MAX_REPLICAS) {
             if uuid::Uuid::parse_str(&id).is_ok() && id != node.id {
-                self.note_replica(node, &id, beat, takes_over).await?;
+                self.note_replica(node, &id, beat).await?;
             }
         }
         Ok(())
@@ -202,28 +228,26 @@ impl Nodes {
         Ok(())
     }
 
-    /// A node behind an aggregation: it has its identity there, and no secret here, so it cannot speak for itself. One that
-    /// is of the same group and silent here, behind another aggregation or by itself, is taken over where that is allowed.
-    async fn note_replica(&self, parent: &Node, id: &str, mut beat: Heartbeat, takes_over: bool) -> Result<()> {
+    /// A node behind an aggregation: it has its identity there, and no secret here, so it cannot speak for itself. Of one that
+    /// is not behind it, nothing is noted.
+    async fn note_replica(&self, parent: &Node, id: &str, mut beat: Heartbeat) -> Result<()> {
         let (version, capabilities) = (short(&beat.version), capabilities(&beat.capabilities));
         let age = i64::try_from(beat.age_ms).unwrap_or(i64::MAX).min(INACTIVE_MS);
         tidy(&mut beat);
         let upsert = sqlx::query(
             "INSERT INTO nodes (id, secret, grp, name, role, version, capabilities, address, parent, enabled, registered_at, \
              seen_at, heartbeat) SELECT $1, '', $2, $3, 'processing', $4, $5, '', $6, 1, $7, $7, $8 \
-             WHERE EXISTS (SELECT 1 FROM nodes WHERE id = $1) OR ((SELECT COUNT(*) FROM nodes) < $10 \
-             AND (SELECT COUNT(*) FROM nodes WHERE parent = $6) < $11) \
-             ON CONFLICT (id) DO UPDATE SET name = $3, version = $4, capabilities = $5, parent = $6, secret = '', \
-             seen_at = $7, heartbeat = $8 \
-             WHERE nodes.grp = $2 AND nodes.role = 'processing' AND (nodes.parent = $6 OR nodes.seen_at < $9)",
+             WHERE EXISTS (SELECT 1 FROM nodes WHERE id = $1) OR ((SELECT COUNT(*) FROM nodes) < $9 \
+             AND (SELECT COUNT(*) FROM nodes WHERE parent = $6) < $10) \
+             ON CONFLICT (id) DO UPDATE SET name = $3, version = $4, capabilities = $5, seen_at = $7, heartbeat = $8 \
+             WHERE nodes.grp = $2 AND nodes.role = 'processing' AND nodes.parent = $6",
         );
         let name = Some(short(&beat.name)).filter(|name| !name.is_empty());
         let name = name.unwrap_or_else(|| format!("behind {}", parent.name));
         let now = self.clock.millis();
-        let silent = if takes_over { now - INACTIVE_MS } else { i64::MIN };
         let upsert = upsert.bind(id).bind(&parent.group).bind(name).bind(version);
         let upsert = upsert.bind(capabilities).bind(&parent.id).bind(now - age);
-        let upsert = upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?).bind(silent);
+        let upsert = upsert.bind(serde_json::to_string(&beat).map_err(Error::internal)?);
         let upsert = upsert.bind(MAX_NODES).bind(MAX_REPLICAS as i64);
         upsert.execute(self.pool.write()).await?;
         Ok(())

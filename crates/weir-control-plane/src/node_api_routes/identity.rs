@@ -77,10 +77,26 @@ pub async fn heartbeat(
 ) -> Result<StatusCode> {
     let beat: Heartbeat = json(&body)?;
     let token = headers.get(REGISTRATION_TOKEN).and_then(|token| token.to_str().ok());
-    let takes_over = match token.filter(|token| token.len() <= MAX_CREDENTIAL) {
-        Some(token) => app.tokens.verify(token, Usage::NodeDeployment).await?.is_some(),
-        None => false,
-    };
-    app.nodes.heartbeat(&node, beat, &address(peer), takes_over).await?;
+    if let Some(token) = token.filter(|token| token.len() <= MAX_CREDENTIAL && !beat.replicas.is_empty())
+        && let Some(token) = app.tokens.verify(token, Usage::NodeDeployment).await?
+    {
+        take_over(&app, &node, &beat, &token.name, &address(peer)).await?;
+    }
+    app.nodes.heartbeat(&node, beat, &address(peer)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Puts nodes that are silent here and speak through `aggregation` behind it. The audit log has each, since it makes the node's
+/// own secret void.
+async fn take_over(app: &App, aggregation: &Node, beat: &Heartbeat, token: &str, address: &str) -> Result<()> {
+    for id in app.nodes.silent(aggregation, beat).await? {
+        let mut change = app.audit.begin().await?;
+        let before = app.nodes.find_on(change.on(), &id).await?;
+        if app.nodes.take_over(change.on(), aggregation, &id).await? {
+            let after = app.nodes.find_on(change.on(), &id).await?;
+            let record = Record::new("node.take_over", format!("node/{id}"), before, after)?;
+            change.commit_record(&format!("token:{token}"), address, &record).await?;
+        }
+    }
+    Ok(())
 }

@@ -30,6 +30,13 @@ async fn beat(fixture: &Fixture, bearer: &str, replicas: &[String], token: bool)
     fixture.call("POST", HEARTBEAT, headers, body.as_bytes()).await
 }
 
+/// What the audit log has of nodes that were taken over.
+async fn taken_over(fixture: &Fixture) -> Vec<Value> {
+    let answer = fixture.as_role(Role::Administrator, "GET", "/api/v1/audit?action=node.take_over", &Value::Null).await;
+    assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+    answer.json()["items"].as_array().unwrap().clone()
+}
+
 fn new_id() -> String {
     uuid::Uuid::now_v7().to_string()
 }
@@ -76,7 +83,7 @@ async fn nodes_that_may_count_apart_are_named_where_a_rule_counts() {
 #[tokio::test]
 async fn a_silent_node_is_taken_over_with_a_registration_token_and_in_its_group_alone() {
     let fixture = Fixture::new().await;
-    let (victim, _, _) = register(&fixture, "default", "processing", None).await;
+    let (victim, own, _) = register(&fixture, "default", "processing", None).await;
     let (other_aggregation, other, _) = register(&fixture, "edge", "aggregation", None).await;
     let (mine, aggregation, _) = register(&fixture, "default", "aggregation", None).await;
     let parent = async || fixture.app.nodes.find(&victim).await.unwrap().unwrap().parent;
@@ -90,10 +97,37 @@ async fn a_silent_node_is_taken_over_with_a_registration_token_and_in_its_group_
     assert_eq!(parent().await, "", "another group");
     beat(&fixture, &aggregation, std::slice::from_ref(&other_aggregation), true).await;
     assert_eq!(fixture.app.nodes.find(&other_aggregation).await.unwrap().unwrap().parent, "");
+    assert_eq!(taken_over(&fixture).await, Vec::<Value>::new());
     beat(&fixture, &aggregation, victims, true).await;
     assert_eq!(parent().await, mine);
+    assert_eq!(beat(&fixture, &own, &[], false).await.status, StatusCode::UNAUTHORIZED, "its own secret is void");
+    let [record] = &taken_over(&fixture).await[..] else { panic!("one record") };
+    assert_eq!(
+        [&record["actor"], &record["object"], &record["before"]["parent"], &record["after"]["parent"]],
+        [&json!("token:control_plane.deploy_token"), &json!(format!("node/{victim}")), &json!(""), &json!(mine)]
+    );
     beat(&fixture, &aggregation, victims, false).await;
     assert_eq!(fixture.app.nodes.find(&victim).await.unwrap().unwrap().version, "evil", "it is behind it now");
+}
+
+#[tokio::test]
+async fn a_node_that_nobody_hears_of_changes_hands_no_more() {
+    let fixture = Fixture::new().await;
+    let (node, _, _) = register(&fixture, "default", "processing", None).await;
+    let (first, one, _) = register(&fixture, "default", "aggregation", None).await;
+    let (_, two, _) = register(&fixture, "default", "aggregation", None).await;
+    fixture.clock.advance(INACTIVE_MS + 1);
+    beat(&fixture, &one, std::slice::from_ref(&node), true).await;
+    let body = json!({"replicas": [[node, {"age_ms": INACTIVE_MS}]]}).to_string();
+    for bearer in [&two, &one, &two] {
+        fixture.clock.advance(INACTIVE_MS + 1);
+        let authorization = format!("Bearer {bearer}");
+        let headers = [("authorization", authorization.as_str()), (REGISTRATION_TOKEN, DEPLOY)];
+        let answer = fixture.call("POST", HEARTBEAT, &headers, body.as_bytes()).await;
+        assert_eq!(answer.status, StatusCode::NO_CONTENT, "{answer:?}");
+    }
+    assert_eq!(fixture.app.nodes.find(&node).await.unwrap().unwrap().parent, first);
+    assert_eq!(taken_over(&fixture).await.len(), 1, "the first time alone");
 }
 
 #[tokio::test]

@@ -101,6 +101,7 @@ fn words(action: &str) -> &str {
         ("database.deactivate", "Deactivated a database"),
         ("database.remove", "Deleted a database"),
         ("node.register", "Registered a node"),
+        ("node.take_over", "Took over a silent node"),
         ("policy.rotate_key", "Rotated the policy key"),
         ("attack.mark", "Marked an attack"),
         ("alarm.begin", "Alarm began"),
