@@ -3,13 +3,14 @@
 use super::check::{GROUP_FORM, is_group};
 use super::service::{Author, Change, Edited};
 use super::state::{Application, IpEntry, MAX_TEXT, PolicyState, RuleEntry, Scope};
+use super::version::Version;
 use crate::app::App;
 use crate::audit::Record;
 use crate::auth::{Caller, Permission};
 use crate::confirm::Danger;
 use crate::error::{Error, Mistake, Result};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::{BTreeSet, HashMap};
 
 /// Why an end is refused.
@@ -233,9 +234,10 @@ impl App {
 
     /// Puts an earlier version of the policy in force again.
     pub async fn rollback(&self, caller: &Caller, serial: u64) -> Result<Change<()>> {
-        let (_, old) = self.policy.version(serial).await?;
-        let (object, before) = (format!("policy/{serial}"), self.policy.head().version.serial);
-        self.publish(caller, &format!("back to version {serial}"), |state| {
+        let (version, old) = self.policy.version(serial).await?;
+        let named = |version: &Version| json!({"version": version.number, "serial": version.serial});
+        let (before, after) = (named(&self.policy.head().version), named(&version));
+        self.publish(caller, &format!("back to version {}", version.number), |state| {
             let same = old.rule_packs == state.rule_packs && old.databases == state.databases;
             if !same && !caller.may(Permission::Settings) {
                 // Packs are the administrators' alone, whatever way leads there.
@@ -245,7 +247,10 @@ impl App {
             // Ids go on rising: hits name those that were given since.
             let (rule, entry) = (state.next_rule.max(old.next_rule), state.next_entry.max(old.next_entry));
             *state = PolicyState { next_rule: rule, next_entry: entry, ..old.clone() };
-            Ok(Edited { value: (), record: Record::new("policy.rollback", &object, before, serial)? })
+            Ok(Edited {
+                value: (),
+                record: Record::new("policy.rollback", format!("policy/{serial}"), &before, &after)?,
+            })
         })
         .await
     }

@@ -360,6 +360,13 @@ async fn a_rollback_shows_first_what_it_would_change() {
     let page = String::from_utf8(page.body).unwrap();
     assert!(page.contains("Filtration mode: blocking \u{2192} monitoring."), "{page}");
     assert!(page.contains("Roll back to version 2"), "{page}");
+    fixture.confirmed(Role::Analyst, "POST", &format!("/api/v1/policy/versions/{old}/rollback"), &Value::Null).await;
+    assert_eq!(fixture.app.policy.head().version.note, "back to version 2", "as the pages number it");
+    let log =
+        fixture.as_role(Role::Administrator, "GET", "/api/v1/audit?action=policy.rollback", &Value::Null).await.json();
+    let record = &log["items"][0];
+    assert_eq!([&record["before"]["version"], &record["after"]["version"]], [&json!(3), &json!(2)], "{log}");
+    fixture.as_role(Role::Analyst, "PUT", general, &json!({"mode": "block"})).await;
     let made = json!({"rule": {"type": "disable_stamp", "stamp": "x", "point": [["get", "q"]]}});
     fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &made).await;
     let dashboard = fixture.as_role(Role::ReadOnly, "GET", "/", &Value::Null).await;
