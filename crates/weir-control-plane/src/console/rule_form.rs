@@ -167,7 +167,7 @@ impl RuleDraft {
         };
         vec![
             field("comment", "Comment", Control::Line, "Why this rule exists."),
-            field("expires", "Expires on", Control::Date, "At 00:00 UTC of that day. Empty: never."),
+            field("expires", "Expires on", Control::Date, "A day entered here begins at 00:00 UTC. Empty: never."),
             field("groups", "Node groups", Control::Line, "Comma-separated. Empty: all nodes."),
         ]
     }

@@ -7,6 +7,9 @@ use super::{point_text, scope};
 use serde_json::{Map, Value};
 use weir_core::model::AttackType;
 
+/// Key of the end of a rule or of an entry of an address list, in seconds since 1970.
+const EXPIRED_AT: &str = "expired_at";
+
 /// What a rule does, in words, without the requests that it applies to.
 struct Effect {
     /// Begins the sentence: `Blocks SQL injection`.
@@ -122,10 +125,19 @@ pub fn summary(rule: &Map<String, Value>) -> String {
 pub fn sentence(rule: &Map<String, Value>) -> String {
     let Effect { action, preposition, condition } = effect(rule);
     let requests = requests(rule);
-    match point(rule).as_str() {
+    let said = match point(rule).as_str() {
         "" => format!("{action} {preposition} {requests}{condition}."),
         point => format!("{action} in {point} of {requests}{condition}."),
+    };
+    match rule.get(EXPIRED_AT).and_then(Value::as_i64) {
+        Some(end) => format!("{said} Ends on {} UTC.", moment(end)),
+        None => said,
     }
+}
+
+/// `2027-01-31 00:00:00`, of seconds since 1970.
+fn moment(seconds: i64) -> String {
+    super::view::time::format(seconds.saturating_mul(1_000), "%Y-%m-%d %H:%M:%S")
 }
 
 /// The requests that a rule applies to: `POST requests to shop.example.com/api where header X-A matches ^b`.
@@ -217,7 +229,10 @@ pub fn yaml(value: &Value) -> String {
                     out.push_str(&if line.is_empty() { "\n".to_owned() } else { format!("  {line}\n") });
                 }
             }
-            value => out.push_str(&format!("{key}: {}\n", flow(value))),
+            value => match value.as_i64().filter(|_| key == EXPIRED_AT) {
+                Some(end) => out.push_str(&format!("{key}: {end}  # {} UTC\n", moment(end))),
+                None => out.push_str(&format!("{key}: {}\n", flow(value))),
+            },
         }
     }
     out
@@ -340,6 +355,10 @@ mod tests {
                 json!({"type": "parser_state", "parser": "xml", "state": "disabled", "point": [["post"]]}),
                 "Disables the parser xml in [post] of all requests.",
             ),
+            (
+                json!({"type": "disable_attack_type", "attack_type": "sqli", "expired_at": 1_801_353_661}),
+                "Ignores SQL injection in all requests. Ends on 2027-01-31 00:01:01 UTC.",
+            ),
         ] {
             assert_eq!(sentence(&map(rule)), text);
         }
@@ -350,13 +369,15 @@ mod tests {
         for value in [
             json!({"type": "regex", "regex": "^a: [b], {c} #d'\"\\", "mode": "off", "n": 3, "flag": true, "none": null,
                 "action": [{"type": "equal", "point": ["path", 0], "value": "1.1"}], "point": [["hash", "a b"], ["get_all"]],
-                "comment": "x\n\u{85}y\u{2028}"}),
+                "comment": "x\n\u{85}y\u{2028}", "expired_at": 1_801_353_661}),
             json!({}),
         ] {
             let text = yaml(&value);
             let back: Value = serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{error}\n{text}"));
             let same = if value == json!({}) { back.is_null() || back == value } else { back == value };
             assert!(same, "{text}\n{back}");
+            let end = text.lines().find(|line| line.starts_with("expired_at"));
+            assert!(end.is_none_or(|line| line == "expired_at: 1801353661  # 2027-01-31 00:01:01 UTC"), "{text}");
         }
     }
 }

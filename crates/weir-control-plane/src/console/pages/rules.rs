@@ -80,6 +80,11 @@ fn hits(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>) -> 
     Some(hit_count(found.into_iter().max_by_key(|count| count.hits), page.now))
 }
 
+/// When a rule ends, in milliseconds since 1970.
+fn end(entry: &RuleEntry) -> Option<i64> {
+    entry.rule.get("expired_at").and_then(Value::as_i64).map(|end| end.saturating_mul(1_000))
+}
+
 fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>, alarms: &[Alarm]) -> RuleRow {
     let rule = &entry.rule;
     let (kind, icon) = rule_text::kind(rule);
@@ -87,7 +92,7 @@ fn row(page: &Page, entry: &RuleEntry, counts: &HashMap<String, RuleCount>, alar
     let comment = if text("title").is_empty() { text("comment") } else { text("title") };
     let groups =
         if entry.groups.is_empty() { String::new() } else { format!(" (node groups: {})", entry.groups.join(", ")) };
-    let end = rule.get("expired_at").and_then(Value::as_i64).map(|end| end.saturating_mul(1_000));
+    let end = end(entry);
     RuleRow {
         id: entry.id,
         kind,
@@ -225,6 +230,7 @@ fn form(
         alarms: Vec::new(),
         check,
         enabled: entry.is_none_or(RuleEntry::is_enabled),
+        ended: entry.and_then(end).filter(|end| *end <= page.now).map(|end| page.moment(end)),
         from_hit: entry.map(|entry| entry.from_hit.clone()).filter(|hit| uuid::Uuid::parse_str(hit).is_ok()),
     }
 }

@@ -363,6 +363,23 @@ async fn a_form_creates_a_rule_and_shows_its_errors() {
 }
 
 #[tokio::test]
+async fn the_page_of_a_rule_says_to_the_second_when_it_ends_and_that_it_has() {
+    let fixture = Fixture::new().await;
+    let (cookie, _) = fixture.browser(Role::Analyst).await;
+    let end = i64::try_from(fixture.clock.seconds()).unwrap() + 61;
+    let rule = json!({"rule": {"type": "vpatch", "attack_type": "sqli", "point": [["post"]], "expired_at": end,
+        "action": [{"type": "equal", "point": ["header", "HOST"], "value": "h"}]}});
+    let made = fixture.as_role(Role::Analyst, "POST", "/api/v1/rules", &rule).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{}", text(&made));
+    let exact = crate::console::view::time::format(end * 1_000, "%Y-%m-%d %H:%M:%S");
+    let page = text(&get(&fixture, &cookie, "/rules/1").await);
+    assert!(page.contains(&format!("Ends on {exact} UTC.")) && !page.contains("Expired <time"), "{page}");
+    fixture.clock.advance(62_000);
+    let page = text(&get(&fixture, &cookie, "/rules/1").await);
+    assert!(page.contains("Expired <time"), "{page}");
+}
+
+#[tokio::test]
 async fn list_entries_are_added_removed_imported_and_exported() {
     let fixture = Fixture::new().await;
     let (cookie, csrf) = fixture.browser(Role::Analyst).await;

@@ -190,6 +190,8 @@ pub struct RuleForm {
     pub check: RuleCheck,
     /// Whether it is switched on.
     pub enabled: bool,
+    /// When it expired, if it did.
+    pub ended: Option<Moment>,
     /// Where it came from: id of a hit.
     pub from_hit: Option<String>,
 }
