@@ -111,7 +111,7 @@ async fn a_silent_node_is_taken_over_with_a_registration_token_and_in_its_group_
 }
 
 #[tokio::test]
-async fn a_node_that_nobody_hears_of_changes_hands_no_more() {
+async fn a_node_that_is_lost_to_all_aggregations_stays_where_it_was() {
     let fixture = Fixture::new().await;
     let (node, _, _) = register(&fixture, "default", "processing", None).await;
     let (first, one, _) = register(&fixture, "default", "aggregation", None).await;
