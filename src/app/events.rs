@@ -82,7 +82,7 @@ impl Events {
         self.flushing.abort();
         self.recorder.flush_folded();
         // The minute that runs as well: there will be no more of it.
-        self.recorder.flush_statistics(&self.abuse.histograms().take(u64::MAX), trails(&self.abuse, u64::MAX));
+        self.recorder.flush_statistics(&self.abuse.take_histograms(u64::MAX), trails(&self.abuse, u64::MAX));
         let spools = self.spools.clone();
         if let Err(error) = tokio::task::spawn_blocking(move || spools.iter().for_each(Spool::close)).await {
             tracing::error!(%error, "the spools could not be closed");
@@ -114,7 +114,7 @@ async fn flush(recorder: Arc<Recorder>, abuse: Arc<Abuse>) {
             _ = statistics.tick() => {
                 let minute = abuse.shared_time(now_millis()) / MINUTE_MS;
                 let before = now_millis().saturating_sub(ANSWERED);
-                recorder.flush_statistics(&abuse.histograms().take(minute), trails(&abuse, before));
+                recorder.flush_statistics(&abuse.take_histograms(minute), trails(&abuse, before));
             }
             _ = folded.tick() => recorder.flush_folded(),
         }

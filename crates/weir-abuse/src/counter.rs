@@ -154,10 +154,10 @@ impl Counter {
         self.window_ms == spec.window_ms && self.distinct.is_none() && self.shared.is_none()
     }
 
-    /// Counts one event at `now`, which lies in `minute`, in a plain counter; `None` if the clock was set back, and nothing is
+    /// Counts `n` events at `now`, which lies in `minute`, in a plain counter; `None` if the clock was set back, and nothing is
     /// counted.
     #[inline(always)]
-    pub fn add_one(&mut self, now: u64, minute: u32, spec: Spec) -> Option<Observation> {
+    pub fn add_newest(&mut self, now: u64, minute: u32, n: i32, shares: u32) -> Option<Observation> {
         let slot = self.slot(now);
         if slot != self.window.newest() {
             self.window.advance(slot);
@@ -165,31 +165,28 @@ impl Counter {
                 return None;
             }
         }
-        let sum = self.window.add_newest(1);
-        if sum <= 1 {
+        let sum = self.window.add_newest(n);
+        if sum <= i64::from(n) {
             self.first = now;
         }
-        (self.last, self.limit) = (self.last.max(now), spec.limit);
+        self.last = self.last.max(now);
         let count = u32::try_from(sum.max(0)).unwrap_or(u32::MAX);
-        Some(Observation { count, peak: self.raise_peak(count, minute, spec.shares) })
+        Some(Observation { count, peak: self.raise_peak(count, minute, shares) })
     }
 
-    /// The highest count of the minute of its latest event.
-    pub fn peak(&self) -> u32 {
-        self.peak
-    }
-
-    /// Whether its highest count is that of `minute`.
-    pub fn has_peak_of(&self, minute: u32) -> bool {
-        self.minute == minute
-    }
-
-    /// Counts `n` events in the newest slot, the last of them at `last`: none raises the peak to another bucket, and there
-    /// are others in the window.
-    pub fn add_pending(&mut self, n: u32, last: u64) {
-        let count = self.window.add_newest(i32::try_from(n).unwrap_or(i32::MAX));
-        self.last = self.last.max(last);
-        self.peak = self.peak.max(u32::try_from(count.max(0)).unwrap_or(u32::MAX));
+    /// Counts `n` events at `time`, which lies in `slot`; it is `now`, which lies in `present`.
+    #[inline]
+    pub fn add_at(&mut self, slot: u64, present: u64, (time, now): (u64, u64), n: i32) {
+        self.window.advance(present);
+        // Whether others counted is asked only where nothing was counted here.
+        if self.window.sum(present) <= 0 && self.count_in(present, now) == 0 {
+            self.first = time;
+        }
+        self.window.add(slot, n);
+        self.last = self.last.max(now);
+        if let Some(shared) = &mut self.shared {
+            shared.add(slot, n);
+        }
     }
 
     /// What an event makes of it: its count, and the highest one of the minute.

@@ -33,6 +33,7 @@ pub use group::Group;
 pub use histogram::Histogram;
 pub use hub::{Announced, CounterNews, CounterReport, Counts, Hub, HubError, MAX_REPORTED};
 pub use keys::{KeyHasher, Keys};
+pub use run::SetPeak;
 pub use shared::{Outgoing, SharedState};
 pub use table::{Slots, Table};
 pub use window::{SLOTS, Window};

@@ -1,97 +1,224 @@
-//! Counters of one subject that count the same events: what all of them count is held once, and added to each when one of
+//! Counters of one subject that count the same events: what all of them count is noted once, and added to each when one of
 //! them is asked.
 //!
-//! Rules with the same key mostly apply to the same requests, and most sources stay far from every limit. As long as all
-//! counters stay in their newest slot, no count passes half of its limit and no peak rises to another bucket, one addition
-//! does for all of them.
+//! Rules with the same key mostly apply to the same requests, and most sources stay far from every limit. As long as no
+//! count can pass half of its limit, it is enough to note when the events were. Nothing is lost by that: each counter gets
+//! them with their times, and reports the peaks that they reached.
 
-use super::counter::{Counter, MINUTE_MS, minute};
-use super::histogram::{bucket, highest};
+use super::counter::{Counter, MINUTE_MS, Peak, minute};
 use super::window::Window;
+use std::any::Any;
+use std::sync::Arc;
+
+/// Moments that are noted before they are added to the counters.
+const MOMENTS: usize = 8;
+
+/// What identifies counters that count the same events, and how they count; only its address is compared.
+pub(super) type Set = Arc<dyn Any + Send + Sync>;
+
+/// The peak that a counter reached with events that were noted.
+#[derive(Clone, Debug)]
+pub struct SetPeak {
+    /// What was given to [`Group::add_to_each`](super::Group::add_to_each).
+    pub set: Arc<dyn Any + Send + Sync>,
+    /// Which of its counters.
+    pub number: usize,
+    /// The peak.
+    pub peak: Peak,
+}
 
 /// Events that wait to be added to each counter of a run.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(super) struct Run {
-    /// Identifies the counters and how they count; 0 while there are none.
-    set: u64,
+    /// The counters and how they count; `None` if there are none.
+    set: Option<Set>,
+    /// The time of the first event that waits, in milliseconds since 1970. Other times are counted from it.
+    base: u64,
     /// The counters, by their places in the subject.
-    start: usize,
-    len: usize,
-    /// Events that wait.
-    pending: u32,
-    /// How many more may wait.
+    start: u32,
+    len: u32,
+    /// How many more events may wait.
     room: u32,
-    /// Times in which events may wait, in milliseconds since 1970: all lie in the newest slot of each counter.
-    from: u64,
-    until: u64,
+    /// Milliseconds within which all events are in one slot of each counter, and in one minute.
+    step: u32,
+    /// When the latest moment ends: events before that are added to it.
+    until: u32,
     /// Time of the latest event.
-    last: u64,
+    last: u32,
+    /// Moments that wait: when each began, and its events.
+    times: [u32; MOMENTS],
+    events: [u16; MOMENTS],
+    moments: u8,
+    /// Whether the counters are shared with other replicas.
+    is_shared: bool,
+}
+
+impl std::fmt::Debug for Run {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Run").field("len", &self.len).field("moments", &self.moments).finish_non_exhaustive()
+    }
+}
+
+/// Whether an event was noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Noted {
+    /// Yes; this is the place behind the counters.
+    Before(usize),
+    /// No, but once what waits was added to the counters, it can be.
+    Full,
+    /// No: it must be counted under each.
+    No,
 }
 
 impl Run {
-    /// Counts an event at `now` under all counters of `set`, and returns the place behind them; `None` if it must be counted
-    /// under each.
+    /// Notes an event at `now` under all counters of `set`.
     #[inline]
-    pub fn add(&mut self, set: u64, now: u64) -> Option<usize> {
-        if self.set != set || self.room == 0 || now < self.from || now >= self.until {
-            return None;
+    pub fn note<T>(&mut self, set: &Arc<T>, is_shared: bool, now: u64) -> Noted {
+        let is_mine = self.set.as_ref().is_some_and(|own| std::ptr::addr_eq(Arc::as_ptr(own), Arc::as_ptr(set)));
+        if !is_mine || self.room == 0 || self.is_shared != is_shared {
+            return Noted::No;
         }
+        let Some(latest) = usize::from(self.moments).checked_sub(1) else {
+            (self.base, self.last) = (now, 0);
+            return self.begin_moment(0, now);
+        };
+        let Some(time) = now.checked_sub(self.base) else { return Noted::No };
+        let Ok(time) = u32::try_from(time) else { return Noted::Full };
+        if time < self.times[latest] {
+            return Noted::No;
+        }
+        if time < self.until && self.events[latest] < u16::MAX {
+            self.events[latest] += 1;
+            self.last = self.last.max(time);
+            return self.noted();
+        }
+        if latest + 1 == MOMENTS { Noted::Full } else { self.begin_moment(time, now) }
+    }
+
+    fn begin_moment(&mut self, time: u32, now: u64) -> Noted {
+        let latest = usize::from(self.moments);
+        (self.times[latest], self.events[latest]) = (time, 1);
+        self.moments += 1;
+        self.until = time.saturating_add(self.step - (now % u64::from(self.step)) as u32);
+        self.last = self.last.max(time);
+        self.noted()
+    }
+
+    #[inline]
+    fn noted(&mut self) -> Noted {
         self.room -= 1;
-        self.pending += 1;
-        self.last = self.last.max(now);
-        Some(self.start + self.len)
+        Noted::Before((self.start + self.len) as usize)
     }
 
     /// Whether the counter at `at` is one of them.
     #[inline]
     pub fn covers(&self, at: usize) -> bool {
-        self.set != 0 && at.wrapping_sub(self.start) < self.len
+        self.set.is_some() && at.wrapping_sub(self.start as usize) < self.len as usize
+    }
+
+    /// Whether another set of `len` counters may take its place: not while events wait for a set that is no smaller, or two
+    /// sets that take turns would do so with each event.
+    pub fn gives_way_to(&self, len: usize) -> bool {
+        self.moments == 0 || self.set.is_none() || len > self.len as usize
     }
 
     /// Adds what waits to the counters.
     #[inline]
-    pub fn settle(&mut self, counters: &mut [Counter]) {
-        if self.pending > 0 {
-            let counters = counters.iter_mut().skip(self.start).take(self.len);
-            counters.for_each(|counter| counter.add_pending(self.pending, self.last));
-            self.pending = 0;
+    pub fn settle(&mut self, counters: &mut [Counter], peaks: &mut Vec<SetPeak>) {
+        if self.moments > 0 {
+            self.add_to(counters, peaks);
         }
+    }
+
+    #[inline(never)]
+    fn add_to(&mut self, counters: &mut [Counter], peaks: &mut Vec<SetPeak>) {
+        let Some(set) = &self.set else { return };
+        let (base, all) = (self.base, ..usize::from(self.moments));
+        let moments = || self.times[all].iter().zip(&self.events[all]);
+        let counters = counters.iter_mut().skip(self.start as usize).take(self.len as usize);
+        for (number, counter) in counters.enumerate() {
+            let mut reached: Option<Peak> = None;
+            let mut push = |peak| peaks.push(SetPeak { set: Arc::clone(set), number, peak });
+            for (&time, &events) in moments() {
+                let Some(peak) = counter.add_noted(base + u64::from(time), i32::from(events)) else { continue };
+                match &mut reached {
+                    Some(reached) if reached.minute == peak.minute => reached.to = peak.to,
+                    _ => reached.replace(peak).into_iter().for_each(&mut push),
+                }
+            }
+            reached.into_iter().for_each(&mut push);
+            counter.last = counter.last.max(base + u64::from(self.last));
+            counter.queued |= self.is_shared;
+        }
+        self.moments = 0;
     }
 
     /// Ends it, for a counter changes or comes to another place.
     #[inline]
-    pub fn end(&mut self, counters: &mut [Counter]) {
-        self.settle(counters);
-        self.set = 0;
+    pub fn end(&mut self, counters: &mut [Counter], peaks: &mut Vec<SetPeak>) {
+        self.settle(counters, peaks);
+        self.set = None;
     }
 
-    /// Begins after an event at `now` that was counted under each of the `counters` from `start` on, if these are those of
-    /// `set`.
-    pub fn begin(&mut self, set: u64, counters: &[Counter], start: usize, now: u64) {
-        debug_assert_eq!((self.set, self.pending), (0, 0), "events would be lost");
-        let (mut room, mut until) = (u32::MAX, (now / MINUTE_MS + 1) * MINUTE_MS);
-        for counter in counters {
-            let Some(one) = counter.quiet(now) else { return };
-            (room, until) = (room.min(one.0), until.min(one.1));
-            if room == 0 {
-                return;
-            }
+    /// Takes account of a counter at `at` that changed, while nothing waits.
+    pub fn narrow(&mut self, counters: &[Counter], at: usize) {
+        if self.covers(at) {
+            let room = counters.get(at).and_then(|counter| counter.room(self.is_shared));
+            self.room = self.room.min(room.unwrap_or(0));
         }
-        *self = Self { set, start, len: counters.len(), pending: 0, room, from: now, until, last: now };
+    }
+
+    /// Begins after an event that was counted under each of the `counters` from `start` on, if these are those of `set`.
+    pub fn begin(&mut self, set: Set, counters: &[Counter], start: usize, is_shared: bool) {
+        debug_assert!(self.set.is_none() && self.moments == 0, "events would be lost");
+        let (mut room, mut step) = (u32::MAX, MINUTE_MS);
+        for counter in counters {
+            let Some(own) = counter.room(is_shared) else { return };
+            (room, step) = (room.min(own), common_divisor(Window::slot_ms(counter.window_ms), step));
+        }
+        *self = Self {
+            set: Some(set),
+            start: start as u32,
+            len: counters.len() as u32,
+            room,
+            step: step as u32,
+            is_shared,
+            ..Self::default()
+        };
     }
 }
 
+/// The greatest common divisor of two numbers that are not 0.
+fn common_divisor(mut a: u64, mut b: u64) -> u64 {
+    while b != 0 {
+        (a, b) = (b, a % b);
+    }
+    a
+}
+
 impl Counter {
-    /// How many more events cannot be of interest after one at `now`, and until when they lie in its newest slot; `None` if it
-    /// is not plain, or the event was not the latest.
-    fn quiet(&self, now: u64) -> Option<(u32, u64)> {
-        let (newest, slot_ms) = (self.window.newest(), Window::slot_ms(self.window_ms));
-        let count = self.count_in(newest, now);
-        let is_plain = self.distinct.is_none() && self.shared.is_none();
-        if !is_plain || count == 0 || self.slot(now) != newest || !self.has_peak_of(minute(now)) {
+    /// How many more events it can count before it is past half of its limit, whatever leaves its window; `None` if that is
+    /// not known, or there is no room.
+    fn room(&self, is_shared: bool) -> Option<u32> {
+        if self.distinct.is_some() || self.shared.is_some() != is_shared {
             return None;
         }
-        let below = (self.limit / 2).min(highest(bucket(self.peak())));
-        Some((below.saturating_sub(count), (newest + 1) * slot_ms))
+        let most = self.window.most().max(self.shared.as_ref().map_or(0, |shared| shared.most()));
+        let room = i64::from(self.limit / 2) - most;
+        u32::try_from(room).ok().filter(|room| *room > 0)
+    }
+
+    /// Counts `n` events at `time`, which is not before any other, and returns the peak if it was raised.
+    #[inline]
+    fn add_noted(&mut self, time: u64, n: i32) -> Option<Peak> {
+        let minute = minute(time);
+        if self.shared.is_none()
+            && let Some(seen) = self.add_newest(time, minute, n, 1)
+        {
+            return seen.peak;
+        }
+        let slot = self.slot(time);
+        self.add_at(slot, slot, (time, time), n);
+        self.observed(slot, time, 1).peak
     }
 }

@@ -73,6 +73,11 @@ impl SharedState {
         self.total.sum(slot) + self.unsent.sum(slot) + self.sent.sum(slot)
     }
 
+    /// The most that [`Self::sum`] can be in any slot, as long as nothing is added or learnt.
+    pub(super) fn most(&self) -> i64 {
+        self.total.most() + self.unsent.most() + self.sent.most()
+    }
+
     /// Different values of all replicas, as far as is known: those of the last exchange are valid for a window.
     pub(super) fn distinct(&self, slot: u64) -> u32 {
         let (count, at) = self.distinct;

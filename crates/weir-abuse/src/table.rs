@@ -8,9 +8,10 @@
 
 use super::counter::{Counter, Observation, Spec};
 use super::group::Group;
-use super::run::Run;
+use super::run::{Run, SetPeak};
 use super::shared::Outgoing;
 use hashbrown::HashTable;
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -18,6 +19,8 @@ const SHARDS: usize = 64;
 /// Subjects looked at to find one to give up, and counters after which the best one so far is taken.
 const LOOKED_AT: usize = 16;
 const ENOUGH: usize = 64;
+/// Subjects whose events are added to their counters without a break.
+const SETTLED: usize = 64;
 /// Bytes of a counter.
 pub(super) const COUNTER_BYTES: usize = size_of::<Counter>();
 /// Bytes of a subject: itself and its place in the map, which are at most half empty, and what its allocation takes.
@@ -36,6 +39,8 @@ pub(super) struct Subject {
     pub counters: Vec<Counter>,
     /// What several of the counters count together; subjects with one counter have none.
     pub run: Option<Box<Run>>,
+    /// Whether it waits in the list of those with something to be sent.
+    queued: bool,
 }
 
 impl Subject {
@@ -45,16 +50,16 @@ impl Subject {
     }
 
     /// Adds what waits to the counters.
-    pub fn settle(&mut self) {
+    pub fn settle(&mut self, peaks: &mut Vec<SetPeak>) {
         if let Some(run) = &mut self.run {
-            run.settle(&mut self.counters);
+            run.settle(&mut self.counters, peaks);
         }
     }
 
     /// Adds what waits to the counters, which change from now on.
-    pub fn end_run(&mut self) {
+    pub fn end_run(&mut self, peaks: &mut Vec<SetPeak>) {
         if let Some(run) = &mut self.run {
-            run.end(&mut self.counters);
+            run.end(&mut self.counters, peaks);
         }
     }
 
@@ -76,7 +81,10 @@ pub(super) struct Shard {
     hand: usize,
     counters: usize,
     heap: usize,
-    queue: Vec<u128>,
+    /// Subjects with something to tell other replicas, by the upper halves of their keys; the first has waited longest.
+    queue: VecDeque<u64>,
+    /// Peaks that noted events reached, until they are taken.
+    pub peaks: Vec<SetPeak>,
 }
 
 impl Shard {
@@ -88,7 +96,7 @@ impl Shard {
     /// Adds a subject without counters, with room for so many.
     pub fn insert(&mut self, high: u64, room: usize) -> usize {
         let run = (room > 1).then(Box::default);
-        let subject = Subject { high, counters: Vec::with_capacity(room), run };
+        let subject = Subject { high, counters: Vec::with_capacity(room), run, queued: false };
         self.heap += subject.heap();
         let Self { places, subjects, .. } = self;
         subjects.push(subject);
@@ -123,7 +131,7 @@ impl Shard {
     /// Changes the subject at `place`, keeping account of its size.
     pub fn resize<T>(&mut self, place: usize, change: impl FnOnce(&mut Subject) -> T) -> T {
         let subject = &mut self.subjects[place];
-        subject.end_run();
+        subject.end_run(&mut self.peaks);
         let (len, heap) = (subject.counters.len(), subject.heap());
         let result = change(subject);
         self.counters = self.counters + subject.counters.len() - len;
@@ -136,13 +144,45 @@ impl Shard {
         self.heap = (self.heap + after).saturating_sub(before);
     }
 
+    /// Adds what waits to the counters of the subject at `place`.
+    pub fn settle(&mut self, place: usize) {
+        self.subjects[place].settle(&mut self.peaks);
+    }
+
     /// Notes that a counter has something to tell other replicas.
     pub fn enqueue(&mut self, place: usize, at: usize) {
+        self.subjects[place].counters[at].queued = true;
+        self.enqueue_subject(place);
+    }
+
+    /// Notes that counters of a subject have something to tell other replicas, or will have it once they have what waits.
+    #[inline]
+    pub fn enqueue_subject(&mut self, place: usize) {
         let subject = &mut self.subjects[place];
-        let counter = &mut subject.counters[at];
-        if !std::mem::replace(&mut counter.queued, true) {
-            self.queue.push(u128::from(subject.high) << 64 | u128::from(counter.low));
+        if !std::mem::replace(&mut subject.queued, true) {
+            self.queue.push_back(subject.high);
         }
+    }
+
+    /// Gives the counters of the subject that has waited longest, which have something to tell, to `then`, at most `most` of
+    /// them; how many these are, or `None` if no subject waits.
+    fn dequeue(&mut self, most: usize, mut then: impl FnMut(u128, &mut Counter)) -> Option<usize> {
+        let high = self.queue.pop_front()?;
+        let Some(place) = self.place(high) else { return Some(0) };
+        self.settle(place);
+        let subject = &mut self.subjects[place];
+        subject.queued = false;
+        let mut waiting = subject.counters.iter_mut().filter(|counter| counter.queued);
+        let mut count = 0;
+        for counter in waiting.by_ref().take(most) {
+            counter.queued = false;
+            then(u128::from(high) << 64 | u128::from(counter.low), counter);
+            count += 1;
+        }
+        if waiting.next().is_some() {
+            self.enqueue_subject(place);
+        }
+        Some(count)
     }
 
     /// Bytes in use.
@@ -162,8 +202,8 @@ impl Shard {
             if spared == Some(self.hand) {
                 continue;
             }
-            let subject = &mut self.subjects[self.hand];
-            subject.settle();
+            self.settle(self.hand);
+            let subject = &self.subjects[self.hand];
             seen += subject.counters.len();
             let live = subject.counters.iter().filter(|counter| !counter.is_expired(now));
             let (mut share, mut last, mut is_expired) = (0, 0, true);
@@ -274,13 +314,15 @@ impl Table {
         for number in 0..SHARDS {
             let mut shard = self.lock((start + number) % SHARDS);
             while out.len() < most {
-                let Some(key) = shard.queue.pop() else { break };
-                let Some((place, at)) = locate(&mut shard, key) else { continue };
-                let counter = &mut shard.subjects[place].counters[at];
-                counter.queued = false;
-                let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
-                let next = self.batches.fetch_add(1, Ordering::Relaxed);
-                out.extend(counter.shared.as_mut().map(|shared| shared.outgoing(key, spec, next)));
+                let room = most - out.len();
+                let sent = shard.dequeue(room, |key, counter| {
+                    let spec = Spec { window_ms: counter.window_ms, limit: counter.limit, shares: 1 };
+                    let next = self.batches.fetch_add(1, Ordering::Relaxed);
+                    out.extend(counter.shared.as_mut().map(|shared| shared.outgoing(key, spec, next)));
+                });
+                if sent.is_none() {
+                    break;
+                }
             }
         }
         out
@@ -292,7 +334,12 @@ impl Table {
             let counter = &mut shard.subjects[place].counters[at];
             let slot = counter.slot(now);
             let shared = counter.shared.as_mut();
-            if shared.is_some_and(|shared| shared.arrived(sent.batch, slots, distinct, slot)) {
+            let has_more = shared.is_some_and(|shared| shared.arrived(sent.batch, slots, distinct, slot));
+            let subject = &mut shard.subjects[place];
+            if let Some(run) = &mut subject.run {
+                run.narrow(&subject.counters, at);
+            }
+            if has_more {
                 shard.enqueue(place, at);
             }
         });
@@ -306,6 +353,27 @@ impl Table {
     /// A batch may not have arrived: it is sent again.
     pub fn failed(&self, sent: &Outgoing) {
         self.with_counter(sent.key, Shard::enqueue);
+    }
+
+    /// Adds all events that were noted to their counters, and gives the peaks that they reached to `then`, in parts.
+    pub fn settle(&self, mut then: impl FnMut(Vec<SetPeak>)) {
+        for number in 0..SHARDS {
+            let mut next = 0;
+            loop {
+                // Whoever counts waits for a few subjects at most. One that comes to a place before `next` meanwhile is left out.
+                let mut shard = self.lock(number);
+                let end = shard.subjects.len().min(next + SETTLED);
+                (next..end).for_each(|place| shard.settle(place));
+                let peaks = std::mem::take(&mut shard.peaks);
+                let is_all = end == shard.subjects.len();
+                drop(shard);
+                then(peaks);
+                next = end;
+                if is_all {
+                    break;
+                }
+            }
+        }
     }
 
     /// Counters at present.
@@ -352,9 +420,8 @@ impl Table {
 /// The place of a counter that is read or changed: of its subject, and within it.
 fn locate(shard: &mut Shard, key: u128) -> Option<(usize, usize)> {
     let place = shard.place((key >> 64) as u64)?;
-    let subject = &mut shard.subjects[place];
-    subject.end_run();
-    Some((place, subject.find(key as u64)?))
+    shard.settle(place);
+    Some((place, shard.subjects[place].find(key as u64)?))
 }
 
 #[cfg(test)]
@@ -364,7 +431,7 @@ mod tests {
 
     /// What the documentation says.
     const _: () = {
-        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 250 && COUNTER_BYTES <= 150 && RUN_BYTES <= 72);
+        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 270 && COUNTER_BYTES <= 150 && RUN_BYTES <= 120);
         assert!(size_of::<crate::SharedState>() <= 336);
         assert!(size_of::<crate::Distinct>() + crate::SLOTS * 256 < 5_000);
     };

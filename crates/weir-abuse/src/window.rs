@@ -47,6 +47,11 @@ impl Window {
         }
     }
 
+    /// The most that the sum of a window can be which ends with any slot, as long as nothing is added.
+    pub fn most(&self) -> i64 {
+        self.counts.iter().map(|&count| i64::from(count.max(0))).sum()
+    }
+
     /// Events that are no longer in the window once `slot`, which is later than the newest, is the newest.
     fn leaving(&self, slot: u64) -> i64 {
         let slots = SLOTS as u64;

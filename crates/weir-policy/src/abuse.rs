@@ -7,9 +7,7 @@ use super::finding_name;
 use super::reply::{Blocked, Reply, ReplyTemplate};
 use regex::bytes::Regex;
 use serde::Serialize;
-use siphasher::sip::SipHasher24;
 use std::collections::HashMap;
-use std::hash::{Hash as _, Hasher as _};
 use std::sync::Arc;
 use weir_core::model::{AttackType, PointPattern};
 
@@ -171,8 +169,6 @@ pub(super) struct RulePlace {
     distinct: u32,
     /// Number of the rule, from general to specific conditions and then in the order of the documents.
     order: u32,
-    /// Hash of its id, limit and window.
-    counted: u64,
 }
 
 impl AbuseRule {
@@ -236,6 +232,15 @@ impl AbuseRule {
         }
     }
 
+    /// Whether it counts something before the response is known: a request, an attempt or a value.
+    pub fn counts_with_request(&self) -> bool {
+        match self.kind {
+            AbuseKind::RateLimit | AbuseKind::Bola => true,
+            AbuseKind::Brute => self.distinct.is_none(),
+            AbuseKind::ForcedBrowsing => false,
+        }
+    }
+
     /// Number of its key in the policy: rules with the same number count by the same values.
     #[inline]
     pub fn key_number(&self) -> u32 {
@@ -255,18 +260,74 @@ impl AbuseRule {
         self.place.distinct
     }
 
-    /// Hash of its id, limit and window: rules with the same one have one counter for a key, and count alike.
-    #[inline]
-    pub fn counted(&self) -> u64 {
-        self.place.counted
-    }
-
     /// Its number among the abuse rules of the policy: general conditions come before specific ones, then the order of the
     /// documents counts.
     #[inline]
     pub fn order(&self) -> u32 {
         self.place.order
     }
+}
+
+/// Rules of one kind, with the same key, conditions and expiry: whenever one of them applies, all do. There is at least one.
+#[derive(Debug)]
+pub struct AbuseGroup {
+    rules: Vec<Arc<AbuseRule>>,
+    reads_bodies: bool,
+    has_distinct: bool,
+    requests: usize,
+}
+
+impl AbuseGroup {
+    fn new(rules: &[Arc<AbuseRule>]) -> Self {
+        Self {
+            reads_bodies: rules.iter().any(|rule| rule.failure.body.is_some()),
+            has_distinct: rules.iter().any(|rule| rule.distinct.is_some()),
+            requests: rules.iter().filter(|rule| rule.counts_with_request()).count(),
+            rules: rules.to_vec(),
+        }
+    }
+
+    /// The rules.
+    #[inline]
+    pub fn rules(&self) -> &[Arc<AbuseRule>] {
+        &self.rules
+    }
+
+    /// The rule that has what all of them have: kind, key, conditions.
+    #[inline]
+    pub fn first(&self) -> &AbuseRule {
+        &self.rules[0]
+    }
+
+    /// Whether a rule looks at the body of the response.
+    #[inline]
+    pub fn reads_bodies(&self) -> bool {
+        self.reads_bodies
+    }
+
+    /// Whether a rule counts different values.
+    #[inline]
+    pub fn has_distinct(&self) -> bool {
+        self.has_distinct
+    }
+
+    /// How many of the rules count something before the response is known.
+    #[inline]
+    pub fn counting_requests(&self) -> usize {
+        self.requests
+    }
+}
+
+/// Groups rules that have the same conditions, each with its expiry: first those with the same key, then those of one kind.
+pub(super) fn grouped(mut rules: Vec<(u64, Arc<AbuseRule>)>) -> Vec<(u64, Arc<AbuseGroup>)> {
+    let together = |(expires, rule): &(u64, Arc<AbuseRule>)| (rule.key_number(), rule.kind, *expires);
+    rules.sort_by_key(together);
+    let groups = rules.chunk_by(|a, b| together(a) == together(b));
+    let group = |group: &[(u64, Arc<AbuseRule>)]| {
+        let rules: Vec<_> = group.iter().map(|(_, rule)| Arc::clone(rule)).collect();
+        (group[0].0, Arc::new(AbuseGroup::new(&rules)))
+    };
+    groups.map(group).collect()
 }
 
 /// Numbers rules, which come from general to specific.
@@ -286,14 +347,8 @@ pub(super) fn number<'r>(rules: impl Iterator<Item = &'r mut AbuseRule>) {
             *varied.entry(serde_json::json!(part).to_string()).or_insert(next)
         });
         let key = *keys.entry(numbers.clone()).or_insert(next);
-        rule.place = RulePlace { key, parts: numbers, distinct, order, counted: counted(rule) };
+        rule.place = RulePlace { key, parts: numbers, distinct, order };
     }
-}
-
-fn counted(rule: &AbuseRule) -> u64 {
-    let mut hasher = SipHasher24::new();
-    (rule.id, rule.limit(), rule.window).hash(&mut hasher);
-    hasher.finish()
 }
 
 /// A limit that a request goes over.

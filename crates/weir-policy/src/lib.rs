@@ -65,7 +65,7 @@ pub mod settings;
 pub mod source;
 pub mod verdict;
 
-pub use abuse::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Reaction};
+pub use abuse::{AbuseExcess, AbuseGroup, AbuseKind, AbuseRule, KeyPart, Reaction};
 pub use anomalies::AnomalyAction;
 pub use custom::CustomSignature;
 pub use doc::PolicyDoc;
@@ -126,8 +126,9 @@ impl Policy {
         self.rules.of_request(plan.active.in_any()).flat_map(move |action| rules::not_expired(&action.sensitive, now))
     }
 
-    /// Abuse rules that apply to a planned request.
-    pub fn abuse_rules<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p Arc<AbuseRule>> {
+    /// Abuse rules that apply to a planned request at `now`, in seconds since 1970. Groups with the same conditions follow each
+    /// other, and of these those with the same key.
+    pub fn abuse_rules<'p>(&'p self, plan: &'p Plan, now: u64) -> impl Iterator<Item = &'p Arc<AbuseGroup>> {
         let active = plan.counted.as_ref().unwrap_or(plan.active.in_any());
         let any = !self.abuse.is_empty() && plan.bypass.is_none();
         let actions = any.then(|| self.rules.of_request(active)).into_iter().flatten();

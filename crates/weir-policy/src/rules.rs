@@ -5,7 +5,7 @@
 //! that set something (mode, time limit, parsers without a point, limits) override those of less specific actions; rules
 //! with a point apply independently of each other. With two documents, the rules of the control plane are the later ones.
 
-use super::abuse::{self, AbuseRule, KeyPart};
+use super::abuse::{self, AbuseGroup, AbuseRule, KeyPart};
 use super::condition::{Condition, Test};
 use super::custom::CustomSignature;
 use super::doc::{FieldReader, PolicyDoc};
@@ -50,7 +50,7 @@ pub(super) struct ActionRules {
     /// Points to mask.
     pub sensitive: Vec<Expiring<PointPattern>>,
     /// Limits on behaviour over many requests, those with the same key together.
-    pub abuse: Vec<Expiring<Arc<AbuseRule>>>,
+    pub abuse: Vec<Expiring<Arc<AbuseGroup>>>,
     /// Where the session is.
     pub sessions: Vec<Expiring<KeyPart>>,
     /// Replies to blocked clients.
@@ -126,9 +126,9 @@ impl Rules {
         for (conditions, rules) in groups {
             let number = all.actions.len() as u32;
             let mut action = ActionRules { conditions, ..ActionRules::default() };
-            rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs));
-            // Rules that count by the same values are counted together, and those of one kind in one go.
-            action.abuse.sort_by_key(|(_, rule)| (rule.key_number(), rule.kind));
+            let mut limits = Vec::new();
+            rules.into_iter().for_each(|rule| action.add(rule, number, &mut all.customs, &mut limits));
+            action.abuse = abuse::grouped(limits);
             all.at_final_slash |=
                 !action.abuse.is_empty() && action.conditions.iter().any(Condition::is_at_final_slash);
             all.actions.push(action);
@@ -216,7 +216,7 @@ impl Rules {
 
     /// Abuse rules, whatever their conditions.
     pub fn abuse(&self) -> impl Iterator<Item = &Arc<AbuseRule>> {
-        self.actions.iter().flat_map(|action| action.abuse.iter().map(|(_, rule)| rule))
+        self.actions.iter().flat_map(|action| action.abuse.iter().flat_map(|(_, group)| group.rules()))
     }
 
     /// Every custom signature, by rule id.
@@ -268,7 +268,13 @@ fn specificity(conditions: &[Condition]) -> (usize, usize, usize) {
 }
 
 impl ActionRules {
-    fn add(&mut self, rule: Rule, number: u32, customs: &mut HashMap<u64, CustomRule>) {
+    fn add(
+        &mut self,
+        rule: Rule,
+        number: u32,
+        customs: &mut HashMap<u64, CustomRule>,
+        limits: &mut Vec<Expiring<Arc<AbuseRule>>>,
+    ) {
         let Rule { origin, id, expires, kind, .. } = rule;
         match kind {
             RuleKind::Mode(mode) => self.modes.push((expires, (origin, mode))),
@@ -290,7 +296,7 @@ impl ActionRules {
             RuleKind::Ignored => {}
             RuleKind::Reply(reply) => self.replies.push((expires, reply)),
             RuleKind::Session(part) => self.sessions.push((expires, part)),
-            RuleKind::Abuse(rule) => self.abuse.push((expires, Arc::from(rule))),
+            RuleKind::Abuse(rule) => limits.push((expires, Arc::from(rule))),
             RuleKind::Sensitive(point) => self.sensitive.push((expires, point)),
             RuleKind::Custom(signature) => {
                 customs.insert(id, CustomRule { action: number, expires, signature });

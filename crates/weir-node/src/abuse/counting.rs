@@ -10,8 +10,8 @@ use arc_swap::Guard;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use weir_abuse::{Details, Entry, Exceptions, Group, Key, Keys, Listed, Made, Observation, Peak};
-use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, Mode, Reaction};
+use weir_abuse::{Details, Entry, Exceptions, Group, Key, Keys, Listed, Made, Observation, Peak, SetPeak};
+use weir_policy::{AbuseExcess, AbuseGroup, AbuseKind, AbuseRule, KeyPart, Mode, Reaction};
 
 /// Values of a rule that wait for the response: those of a repeated name.
 const MAX_LEFT: usize = 4;
@@ -27,7 +27,7 @@ struct Excess<'p> {
 /// One request while it is counted.
 pub(super) struct Counting<'p, 'h, 'a> {
     request: Counted<'p, 'h, 'a>,
-    rules: &'p [&'p Arc<AbuseRule>],
+    groups: &'p [&'p Arc<AbuseGroup>],
     parts: Parts<'p, 'h, 'a>,
     /// The parts under earlier secrets, where exceptions may have been made under these.
     former: SmallVec<[Parts<'p, 'h, 'a>; 0]>,
@@ -35,6 +35,8 @@ pub(super) struct Counting<'p, 'h, 'a> {
     legs: Guard<Arc<LegMap>>,
     /// Empty where no histograms are kept.
     peaks: SmallVec<[(&'p AbuseRule, Peak); 64]>,
+    /// Peaks that earlier events reached, which were only noted then.
+    earlier: Vec<SetPeak>,
     has_histograms: bool,
     /// By the clock of the shared counters.
     now: u64,
@@ -44,32 +46,34 @@ pub(super) struct Counting<'p, 'h, 'a> {
 }
 
 impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
-    /// Of `rules`, those with the same key follow each other.
+    /// Of `groups`, those with the same key follow each other.
     pub fn new(
         request: Counted<'p, 'h, 'a>,
         former: &'p [(&'p Keys, Subject)],
-        rules: &'p [&'p Arc<AbuseRule>],
+        groups: &'p [&'p Arc<AbuseGroup>],
         check: &'p mut AbuseCheck,
     ) -> Self {
         let under = |(number, (keys, subject)): (usize, &'p (&'p Keys, Subject))| {
-            Parts::new(Counted { keys, subject, secret: number + 1, ..request }, rules)
+            Parts::new(Counted { keys, subject, secret: number + 1, ..request }, groups)
         };
         let former = former.iter().enumerate().map(under).collect();
         let (legs, now) = (request.abuse.legs.load(), request.abuse.shared_time(request.view.now));
         let (peaks, excesses) = (SmallVec::new(), SmallVec::new());
-        let (parts, has_histograms) = (Parts::new(request, rules), request.abuse.histograms.is_enabled());
-        Self { request, rules, parts, former, check, legs, peaks, has_histograms, now, excesses, repeats: false }
+        let (parts, has_histograms) = (Parts::new(request, groups), request.abuse.histograms.is_enabled());
+        let (earlier, repeats) = (Vec::new(), false);
+        Self { request, groups, parts, former, check, legs, peaks, earlier, has_histograms, now, excesses, repeats }
     }
 
     /// Counts under all rules.
     pub fn count(mut self) {
         {
             let exceptions = self.request.abuse.entries.exceptions();
-            for group in self.rules.chunk_by(|a, b| a.key_number() == b.key_number()) {
-                self.group(group, exceptions.as_ref());
+            for groups in self.groups.chunk_by(|a, b| a.first().key_number() == b.first().key_number()) {
+                self.groups(groups, exceptions.as_ref());
             }
         }
         self.request.abuse.histograms.record(&self.peaks);
+        self.request.abuse.record_earlier(&self.earlier);
         let mut excesses = std::mem::take(&mut self.excesses);
         excesses.sort_by_key(|excess| excess.rule.order());
         for excess in excesses {
@@ -78,22 +82,23 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
     }
 
     /// Counts under rules with the same key.
-    fn group(&mut self, rules: &[&'p Arc<AbuseRule>], exceptions: Option<&Exceptions<'_>>) {
-        let kinds: SmallVec<[&[&'p Arc<AbuseRule>]; 4]> = rules.chunk_by(|a, b| a.kind == b.kind).collect();
-        let makes = kinds.iter().map(|same| self.prepare(same)).sum();
-        let former: SmallVec<[KeyList; 0]> = self.former.iter_mut().map(|parts| parts.subjects(rules[0])).collect();
-        let subjects = self.parts.subjects(rules[0]);
+    fn groups(&mut self, groups: &[&'p Arc<AbuseGroup>], exceptions: Option<&Exceptions<'_>>) {
+        groups.iter().for_each(|group| self.prepare(group));
+        let makes = groups.iter().map(|group| group.counting_requests()).sum();
+        let first: &'p AbuseRule = groups[0].first();
+        let former: SmallVec<[KeyList; 0]> = self.former.iter_mut().map(|parts| parts.subjects(first)).collect();
+        let subjects = self.parts.subjects(first);
         let is_clear = subjects.len() == 1 && !is_safe(self.request.view.message.method);
         self.repeats |= subjects.len() > 1;
         for (number, &subject) in subjects.iter().enumerate() {
             let mut counters = self.request.abuse.table.group(subject, self.now, makes);
             let mut spared: SmallVec<[&'p Arc<AbuseRule>; 0]> = SmallVec::new();
-            for &same in &kinds {
-                if exceptions.is_none() && same[0].kind == AbuseKind::RateLimit && self.request.view.first {
-                    self.rate_limits(same, subject, &mut counters);
+            for &group in groups {
+                if exceptions.is_none() && group.first().kind == AbuseKind::RateLimit && self.request.view.first {
+                    self.rate_limits(group, subject, &mut counters);
                     continue;
                 }
-                for rule in same {
+                for rule in group.rules() {
                     let key = Keys::counter(subject, rule.id);
                     let before = former.iter().filter_map(|list| list.get(number)).copied();
                     if exceptions.is_some_and(|all| self.is_excepted(all, rule.id, before.chain([subject]))) {
@@ -106,38 +111,34 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
                     }
                 }
             }
+            self.earlier.extend(counters.peaks());
             drop(counters);
             spared.into_iter().for_each(|rule| self.spare(rule, subject, is_clear));
         }
     }
 
-    /// Notes what rules of one kind want to know of the response, and reads what they need before anything is locked. Returns
-    /// how many counters they may make.
-    fn prepare(&mut self, rules: &[&'p Arc<AbuseRule>]) -> usize {
-        if rules[0].kind == AbuseKind::RateLimit {
-            return rules.len();
+    /// Notes what rules want to know of the response, and reads what they need before anything is locked.
+    #[inline]
+    fn prepare(&mut self, group: &'p AbuseGroup) {
+        if group.first().kind.reads_responses() {
+            self.check.wanted.0 = true;
+            self.check.wanted.1 |= group.reads_bodies();
         }
-        let mut makes = 0;
-        for rule in rules {
-            if rule.kind.reads_responses() {
-                self.check.wanted.0 = true;
-                self.check.wanted.1 |= rule.failure.body.is_some();
-            }
-            makes += usize::from(counts_requests(rule) || rule.kind == AbuseKind::Bola);
-            if rule.distinct.is_some() {
+        if group.has_distinct() {
+            for rule in group.rules().iter().filter(|rule| rule.distinct.is_some()) {
                 self.parts.distinct(rule);
             }
         }
-        makes
     }
 
     /// Counts the request under rules that limit requests, all of which apply to it: the usual case, in one go.
-    fn rate_limits(&mut self, rules: &[&'p Arc<AbuseRule>], subject: u128, counters: &mut Group<'_>) {
+    fn rate_limits(&mut self, group: &'p Arc<AbuseGroup>, subject: u128, counters: &mut Group<'_>) {
+        let rules = group.rules();
         let mut above: SmallVec<[(&'p Arc<AbuseRule>, u32); 2]> = SmallVec::new();
         let (has_histograms, peaks, noted) = (self.has_histograms, &mut self.peaks, &mut self.check.noted);
         let keys = rules.iter().map(|rule| (Keys::counter(subject, rule.id), spec(rule, 1)));
-        counters.add_to_each(set_of(rules), keys, |number, limit, seen| {
-            let rule: &'p Arc<AbuseRule> = rules[number];
+        counters.add_to_each(group, keys, |number, limit, seen| {
+            let rule = &rules[number];
             if let Some(peak) = seen.peak.filter(|_| has_histograms) {
                 peaks.push((rule, peak));
             }
@@ -370,11 +371,6 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
 /// Methods that only ask: whatever answers them is no login (RFC 9110 §9.2.1).
 pub(super) fn is_safe(method: &[u8]) -> bool {
     matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE")
-}
-
-/// Identifies rules that count the same requests, and how they count: those of another version of the policy may differ.
-fn set_of(rules: &[&Arc<AbuseRule>]) -> u64 {
-    rules.iter().fold(0, |set, rule| Keys::set_with(set, rule.counted()))
 }
 
 /// Whether a rule counts requests before they are answered.

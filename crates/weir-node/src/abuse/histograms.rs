@@ -1,12 +1,14 @@
 //! How many keys of each rule reached which count in each minute, until the minute is shipped to the control plane.
 
+use super::Abuse;
+use smallvec::SmallVec;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use weir_abuse::histogram::BUCKETS;
-use weir_abuse::{KeyHasher, Peak};
-use weir_policy::AbuseRule;
+use weir_abuse::{KeyHasher, Peak, SetPeak};
+use weir_policy::{AbuseGroup, AbuseRule};
 use weir_protocol::node_api::RuleMinute;
 
 /// Parts in which threads count, so that they rarely wait for each other.
@@ -157,7 +159,7 @@ impl Histograms {
     }
 
     /// Takes the minutes before `minute`, counted since 1970.
-    pub fn take(&self, minute: u64) -> Vec<RuleMinute> {
+    fn take(&self, minute: u64) -> Vec<RuleMinute> {
         let mut sums: BTreeMap<(u64, u64, u32), [i64; BUCKETS]> = BTreeMap::new();
         for lane in &self.lanes {
             let mut lane = lane.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,6 +185,29 @@ impl Histograms {
     pub fn dropped(&self) -> u64 {
         self.dropped.load(Ordering::Relaxed)
     }
+}
+
+impl Abuse {
+    /// Notes peaks that keys reached with earlier messages.
+    pub(super) fn record_earlier(&self, peaks: &[SetPeak]) {
+        if peaks.is_empty() {
+            return;
+        }
+        let known = peaks.iter().filter_map(|earlier| Some((rule_of(earlier)?, earlier.peak)));
+        self.histograms.record(&known.collect::<SmallVec<[_; 64]>>());
+    }
+
+    /// Takes what keys reached in the minutes before `minute`, counted since 1970.
+    pub fn take_histograms(&self, minute: u64) -> Vec<RuleMinute> {
+        self.table.settle(|peaks| self.record_earlier(&peaks));
+        self.histograms.take(minute)
+    }
+}
+
+/// The rule whose counter reached a peak.
+fn rule_of(peak: &SetPeak) -> Option<&AbuseRule> {
+    let group: &AbuseGroup = peak.set.downcast_ref()?;
+    group.rules().get(peak.number).map(|rule| &**rule)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use weir_abuse::Keys;
 use weir_core::model::Tag;
-use weir_policy::{AbuseKind, AbuseRule, KeyPart, Plan};
+use weir_policy::{AbuseGroup, AbuseKind, AbuseRule, KeyPart, Plan};
 
 /// Subjects under which one request may count for one rule: repeated names give several. Where there are more, only the first
 /// and the last value of each part count, which are those that upstreams take.
@@ -62,7 +62,7 @@ pub(super) struct Counted<'p, 'h, 'a> {
 /// The parts of one request.
 pub(super) struct Parts<'p, 'h, 'a> {
     request: Counted<'p, 'h, 'a>,
-    rules: &'p [&'p Arc<AbuseRule>],
+    groups: &'p [&'p Arc<AbuseGroup>],
     /// Keys of the values of each part, by its number in the policy, once they were asked for.
     hashed: SmallVec<[Option<HashedPart>; 16]>,
     /// The values of each part whose variety is counted, by its number in the policy, once they were asked for.
@@ -74,8 +74,8 @@ pub(super) struct Parts<'p, 'h, 'a> {
 }
 
 impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
-    pub fn new(request: Counted<'p, 'h, 'a>, rules: &'p [&'p Arc<AbuseRule>]) -> Self {
-        Self { request, rules, hashed: SmallVec::new(), distinct: SmallVec::new(), points: None, is_unread: false }
+    pub fn new(request: Counted<'p, 'h, 'a>, groups: &'p [&'p Arc<AbuseGroup>]) -> Self {
+        Self { request, groups, hashed: SmallVec::new(), distinct: SmallVec::new(), points: None, is_unread: false }
     }
 
     /// The subjects of the key of `rule`: none if the request lacks a part, several where a name is repeated.
@@ -202,7 +202,8 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
     }
 
     fn read_points(&mut self) {
-        let all = self.rules.iter().flat_map(|rule| rule.key.iter().chain(&rule.distinct));
+        let rules = self.groups.iter().flat_map(|group| group.rules());
+        let all = rules.flat_map(|rule| rule.key.iter().chain(&rule.distinct));
         let mut parts: Vec<(&KeyPart, &_)> = Vec::new();
         for part in all {
             if let KeyPart::Point(point) = part

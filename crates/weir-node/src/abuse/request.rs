@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use weir_abuse::{Exception, Key, Keys, Listed, Spec};
 use weir_core::model::{DecodedHead, Message};
-use weir_policy::{AbuseExcess, AbuseKind, AbuseRule, KeyPart, List, ListHit, MatchedBy, Plan, Policy};
+use weir_policy::{AbuseExcess, AbuseGroup, AbuseKind, KeyPart, List, ListHit, MatchedBy, Plan, Policy};
 
 /// Sessions of a source are counted over ten minutes.
 const SESSIONS: Spec = Spec { window_ms: 600_000, limit: u32::MAX, shares: 1 };
@@ -96,9 +96,9 @@ impl Abuse {
         let seconds = view.now / 1000;
         let keyring = self.keys.load();
         let keys = &keyring.0[0];
-        let mut rules: SmallVec<[&Arc<AbuseRule>; 64]> = SmallVec::new();
-        policy.abuse_rules(plan, seconds).for_each(|rule| rules.push(rule));
-        let subject = self.subject(view, policy, plan, keys, &rules);
+        let mut groups: SmallVec<[&Arc<AbuseGroup>; 16]> = SmallVec::new();
+        policy.abuse_rules(plan, seconds).for_each(|group| groups.push(group));
+        let subject = self.subject(view, policy, plan, keys, &groups);
         check.carried.source = subject.source;
         check.carried.session = subject.session;
         check.carried.credential = subject.credential;
@@ -108,17 +108,17 @@ impl Abuse {
         }
         // The response may issue a session or name a consumer.
         check.wanted.0 = policy.session_key(plan, seconds).is_some() || subject.credential != 0;
-        if !rules.is_empty() {
-            let reads_responses = || rules.iter().any(|rule| rule.kind.reads_responses());
+        if !groups.is_empty() {
+            let reads_responses = || groups.iter().any(|group| group.first().kind.reads_responses());
             if !view.route.is_empty() && policy.abuse().reads_responses() && reads_responses() {
                 check.carried.route = keys.value(view.route.as_bytes()) as u32;
             }
             if !view.authenticated {
-                self.note_unlisted(&rules, view.now);
+                self.note_unlisted(&groups, view.now);
             }
             let former = self.former(view, policy, plan, &keyring.0[1..], subject.credential);
             let request = Counted { abuse: self, view, plan, keys, secret: 0, subject: &subject };
-            Counting::new(request, &former, &rules, &mut check).count();
+            Counting::new(request, &former, &groups, &mut check).count();
         }
         check
     }
@@ -146,9 +146,9 @@ impl Abuse {
     }
 
     /// Notes that a connector which does not authenticate sent a request under a rule that would list its source.
-    fn note_unlisted(&self, rules: &[&Arc<AbuseRule>], now: u64) {
+    fn note_unlisted(&self, groups: &[&Arc<AbuseGroup>], now: u64) {
         let is_known = self.unlisted.load(Ordering::Relaxed).abs_diff(now) < UNLISTED_NOTED_MS;
-        if !is_known && rules.iter().any(|rule| rule.lists()) {
+        if !is_known && groups.iter().flat_map(|group| group.rules()).any(|rule| rule.lists()) {
             self.unlisted.store(now, Ordering::Relaxed);
         }
     }
@@ -159,10 +159,10 @@ impl Abuse {
         policy: &Policy,
         plan: &Plan,
         keys: &Keys,
-        rules: &[&Arc<AbuseRule>],
+        groups: &[&Arc<AbuseGroup>],
     ) -> Subject {
         let session = session_hash(keys, plan.application, &session_value(view, policy, plan));
-        if rules.is_empty() && session == 0 && !policy.abuse().names_consumers() {
+        if groups.is_empty() && session == 0 && !policy.abuse().names_consumers() {
             return Subject::default();
         }
         let source = source_key(keys, view.client);
@@ -171,9 +171,11 @@ impl Abuse {
         let credential = credential.map_or(0, |value| keys.value(value));
         let (established, logged_in) = self.sessions.known(session);
         let now = self.shared_time(view.now);
-        let sessions = if established && !is_attempt(view, rules) {
+        let sessions = if established && !is_attempt(view, groups) {
             self.table.add_value(sessions_key(keys, source), SESSIONS, now, session, None).count
-        } else if policy.abuse().is_shared_by_sessions() && rules.iter().any(|rule| rule.is_shared_by_sessions()) {
+        } else if policy.abuse().is_shared_by_sessions()
+            && groups.iter().any(|group| group.first().is_shared_by_sessions())
+        {
             self.table.peek(sessions_key(keys, source), now).count
         } else {
             0
@@ -196,8 +198,8 @@ impl Abuse {
 
 /// Whether a request is an attempt at an account. The session in it is no evidence of another person then: programs that guess
 /// fetch the page of the login before each attempt, and get a session of the upstream with it.
-fn is_attempt(view: &RequestView<'_, '_>, rules: &[&Arc<AbuseRule>]) -> bool {
-    !is_safe(view.message.method) && rules.iter().any(|rule| rule.kind == AbuseKind::Brute)
+fn is_attempt(view: &RequestView<'_, '_>, groups: &[&Arc<AbuseGroup>]) -> bool {
+    !is_safe(view.message.method) && groups.iter().any(|group| group.first().kind == AbuseKind::Brute)
 }
 
 /// The key of a source.
