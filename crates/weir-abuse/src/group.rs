@@ -36,24 +36,10 @@ impl<'t> Group<'t> {
         Self { table, shard, is_shared, high, now, minute: minute(now), expected, place, next: 0, has_made: false }
     }
 
-    /// Adds one event under each of `keys`, and gives those that may matter to `seen`, with their places among them: what is
-    /// past half of its limit, and what raised the peak of its minute. `set` stands for the keys with their specs. An event
-    /// that cannot matter may be noted for all of them: the peaks that it raises are in [`Self::peaks`] later.
+    /// Notes one event for all counters of `set`, which was given to [`Self::add_to_each`] before. False if it must be counted
+    /// under each: it may be past half of a limit. The peaks that noted events raise are in [`Self::take_peaks`] later.
     #[inline]
-    pub fn add_to_each<T: Any + Send + Sync>(
-        &mut self,
-        set: &Arc<T>,
-        keys: impl Iterator<Item = (u128, Spec)>,
-        seen: impl FnMut(usize, u32, Observation),
-    ) {
-        if !self.note(set) {
-            self.add_one_by_one(set, keys, seen);
-        }
-    }
-
-    /// Notes an event for all counters of `set`; false if it must be counted under each.
-    #[inline]
-    fn note<T: Any + Send + Sync>(&mut self, set: &Arc<T>) -> bool {
+    pub fn note<T>(&mut self, set: &Arc<T>) -> bool {
         let Some(place) = self.place else { return false };
         let Shard { subjects, peaks, .. } = &mut *self.shard;
         let Subject { counters, run: Some(run), .. } = &mut subjects[place] else { return false };
@@ -70,8 +56,11 @@ impl<'t> Group<'t> {
         true
     }
 
+    /// Adds one event under each of `keys`, and gives those that may matter to `seen`, with their places among them: what is
+    /// past half of its limit, and what raised the peak of its minute. `set` stands for the keys with their specs: if all are
+    /// far from their limits, further events can be noted.
     #[inline(never)]
-    fn add_one_by_one<T: Any + Send + Sync>(
+    pub fn add_to_each<T: Any + Send + Sync>(
         &mut self,
         set: &Arc<T>,
         keys: impl Iterator<Item = (u128, Spec)>,
@@ -107,8 +96,10 @@ impl<'t> Group<'t> {
 
     /// Takes the peaks that events reached which were noted, of any subject of the shard.
     #[inline]
-    pub fn peaks(&mut self) -> std::vec::Drain<'_, SetPeak> {
-        self.shard.peaks.drain(..)
+    pub fn take_peaks(&mut self, into: &mut Vec<SetPeak>) {
+        if !self.shard.peaks.is_empty() {
+            into.append(&mut self.shard.peaks);
+        }
     }
 
     /// Adds `n` events under `key`, and says what the count is then.
@@ -312,6 +303,18 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::{BTreeMap, HashMap, HashSet};
 
+    /// Notes an event, or counts it under each of `keys`.
+    fn count<T: Any + Send + Sync>(
+        group: &mut Group<'_>,
+        set: &Arc<T>,
+        keys: impl Iterator<Item = (u128, Spec)>,
+        seen: impl FnMut(usize, u32, Observation),
+    ) {
+        if !group.note(set) {
+            group.add_to_each(set, keys, seen);
+        }
+    }
+
     /// The counters of some rules, whose windows are longer or not.
     #[derive(Debug, PartialEq, Eq, Hash)]
     struct Rules {
@@ -391,11 +394,13 @@ mod tests {
                     let mut seen = Vec::new();
                     let keys = (first..first + set.count).map(key);
                     let mut group = together.group(subject, now, 3);
-                    group.add_to_each(&set, keys, |at, _, one| {
+                    count(&mut group, &set, keys, |at, _, one| {
                         one.peak.into_iter().for_each(|peak| note_peak(&mut peaks, first + at as u64, peak));
                         if one.count > limit / 2 { seen.push((at, one.count)); }
                     });
-                    group.peaks().for_each(|peak| note_set_peak(&mut peaks, peak));
+                    let mut earlier = Vec::new();
+                    group.take_peaks(&mut earlier);
+                    earlier.into_iter().for_each(|peak| note_set_peak(&mut peaks, peak));
                     drop(group);
                     // In groups of the same size, so that counters whose windows have passed are given up at the same time.
                     let mut group = single.group(subject, now, 3);
@@ -446,12 +451,31 @@ mod tests {
     const SPEC: Spec = Spec { window_ms: 60_000, limit: 1_000, shares: 1 };
 
     #[test]
+    fn peaks_of_what_is_given_up_are_not_lost() {
+        let (table, keys) = (Table::new(1 << 18, false), Keys::new(b"k"));
+        let set = Arc::new(Rules { first: 0, count: 3, window_ms: SPEC.window_ms });
+        let mut peaks = Peaks::default();
+        for n in 0..20_000u64 {
+            let subject = keys.key(0, &[&(n / 4).to_be_bytes()]);
+            let of_rules = (0..3).map(|rule| (Keys::counter(subject, rule), SPEC));
+            let mut group = table.group(subject, 60_000_000, 3);
+            count(&mut group, &set, of_rules, |at, _, one| {
+                one.peak.into_iter().for_each(|peak| note_peak(&mut peaks, at as u64, peak));
+            });
+        }
+        table.settle(|all| all.into_iter().for_each(|peak| note_set_peak(&mut peaks, peak)));
+        assert!(table.given_up() > 9_000, "{}", table.given_up());
+        let each_reached_four: Vec<_> = (0..3).map(|rule| ((rule, 1_000, 4), 5_000)).collect();
+        assert_eq!(peaks.into_iter().collect::<Vec<_>>(), each_reached_four);
+    }
+
+    #[test]
     fn what_waits_for_its_counters_is_never_lost() {
         let subject = Keys::new(b"k").key(0, &[b"a"]);
         let keys = || (0..3).map(|rule| (Keys::counter(subject, rule), SPEC));
         let (table, set) = (Table::new(1 << 20, false), Arc::new(()));
-        let add =
-            |n: u64| (0..n).for_each(|_| table.group(subject, 60_000_000, 3).add_to_each(&set, keys(), |_, _, _| {}));
+        let add_one = |_| count(&mut table.group(subject, 60_000_000, 3), &set, keys(), |_, _, _| {});
+        let add = |n: u64| (0..n).for_each(add_one);
         add(100);
         let counts = || [0, 1, 2].map(|rule| table.peek(Keys::counter(subject, rule), 60_000_000).count);
         assert_eq!(counts(), [100; 3]);
@@ -473,7 +497,7 @@ mod tests {
         let mut first = [0; 2];
         for n in 1..=70 {
             let keys = (0..2).map(|rule| (Keys::counter(subject, rule), spec(rule)));
-            table.group(subject, 60_000_000, 2).add_to_each(&set, keys, |at, limit, one| {
+            count(&mut table.group(subject, 60_000_000, 2), &set, keys, |at, limit, one| {
                 if one.count > limit / 2 && first[at] == 0 {
                     first[at] = n;
                 }

@@ -1,9 +1,11 @@
 //! What a response must know of its request, for the rules that read responses.
 
+use weir_abuse::Keys;
+
 /// Form of the bytes.
-const VERSION: u8 = 2;
+const VERSION: u8 = 3;
 const FIXED: usize = 1 + 16 + 8 + 8 + 8 + 4;
-/// Most bytes of it: at least 22 rules, and about 40 of those that count requests.
+/// Most bytes of it: at least 22 rules, and about 40 of those that count requests, or 200 of these with the same key.
 pub const MAX_CARRIED: usize = 844;
 /// The request was counted as an attempt already.
 const COUNTED: u8 = 1;
@@ -13,8 +15,10 @@ const VALUE: u8 = 2;
 const PROVES_NOTHING: u8 = 4;
 /// The request holds several attempts; how many follows.
 const TIMES: u8 = 8;
-/// Fewest bytes of a rule: flags, id, key.
-const SMALLEST: usize = 1 + 1 + 16;
+/// The key is that of the subject of the rule before: it is not there again.
+const SAME_SUBJECT: u8 = 16;
+/// Fewest bytes of a rule: flags, id.
+const SMALLEST: usize = 1 + 1;
 /// Rules for which room is made at once.
 const USUAL: usize = 16;
 /// Most bytes of an id: seven bits in each.
@@ -36,13 +40,26 @@ pub(super) struct CarriedRule {
 }
 
 impl CarriedRule {
-    fn bytes(&self) -> usize {
-        let id = (64 - self.rule.leading_zeros() as usize).div_ceil(7).max(1);
-        1 + id + 16 + if self.value == 0 { 0 } else { 8 } + usize::from(self.times > 1)
+    /// The subject of its key.
+    fn subject(&self) -> u128 {
+        Keys::counter(self.key, self.rule)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    /// Bytes of it behind another one.
+    fn bytes(&self, before: Option<&Self>) -> usize {
+        let id = (64 - self.rule.leading_zeros() as usize).div_ceil(7).max(1);
+        let key = if self.has_subject_of(before) { 0 } else { 16 };
+        1 + id + key + if self.value == 0 { 0 } else { 8 } + usize::from(self.times > 1)
+    }
+
+    fn has_subject_of(&self, before: Option<&Self>) -> bool {
+        before.is_some_and(|before| before.subject() == self.subject())
+    }
+
+    fn write(&self, before: Option<&Self>, out: &mut Vec<u8>) {
+        let has_key = !self.has_subject_of(before);
         let flags = [
+            (!has_key, SAME_SUBJECT),
             (self.counted, COUNTED),
             (self.value != 0, VALUE),
             (self.proves_nothing, PROVES_NOTHING),
@@ -55,7 +72,9 @@ impl CarriedRule {
             id >>= 7;
         }
         out.push(id as u8);
-        out.extend_from_slice(&self.key.to_be_bytes());
+        if has_key {
+            out.extend_from_slice(&self.key.to_be_bytes());
+        }
         if self.value != 0 {
             out.extend_from_slice(&self.value.to_be_bytes());
         }
@@ -64,14 +83,17 @@ impl CarriedRule {
         }
     }
 
-    /// The rule at the beginning of `bytes`, and what follows it.
-    fn read(bytes: &[u8]) -> Option<(Self, &[u8])> {
+    /// The rule at the beginning of `bytes`, behind another one, and what follows it.
+    fn read<'b>(bytes: &'b [u8], before: Option<&Self>) -> Option<(Self, &'b [u8])> {
         let (&flags, bytes) = bytes.split_first()?;
         let end = bytes.iter().take(MAX_ID).position(|byte| byte & 0x80 == 0)? + 1;
         let (id, bytes) = bytes.split_at(end);
         let bits = |(place, byte): (usize, &u8)| u64::from(byte & 0x7f).checked_shl(7 * place as u32).unwrap_or(0);
         let rule = id.iter().enumerate().map(bits).fold(0, |id, bits| id | bits);
-        let (key, bytes) = bytes.split_first_chunk::<16>()?;
+        let (key, bytes) = match flags & SAME_SUBJECT {
+            0 => bytes.split_first_chunk::<16>().map(|(key, bytes)| (u128::from_be_bytes(*key), bytes))?,
+            _ => (Keys::counter(before?.subject(), rule), bytes),
+        };
         let (value, bytes) = match flags & VALUE {
             0 => (0, bytes),
             _ => bytes.split_first_chunk::<8>().map(|(value, bytes)| (u64::from_be_bytes(*value), bytes))?,
@@ -80,8 +102,7 @@ impl CarriedRule {
             0 => (0, bytes),
             _ => bytes.split_first().map(|(times, bytes)| (*times, bytes))?,
         };
-        let (key, counted, proves_nothing) =
-            (u128::from_be_bytes(*key), flags & COUNTED != 0, flags & PROVES_NOTHING != 0);
+        let (counted, proves_nothing) = (flags & COUNTED != 0, flags & PROVES_NOTHING != 0);
         Some((Self { rule, key, value, times, counted, proves_nothing }, bytes))
     }
 }
@@ -117,7 +138,7 @@ impl Carried {
 
     /// Adds a rule; false if there is no room for it.
     pub(super) fn add(&mut self, rule: CarriedRule) -> bool {
-        let used = self.used + rule.bytes();
+        let used = self.used + rule.bytes(self.rules.last());
         let fits = FIXED + used <= MAX_CARRIED;
         if fits {
             if self.rules.is_empty() {
@@ -141,7 +162,10 @@ impl Carried {
         out.extend_from_slice(&self.credential.to_be_bytes());
         out.extend_from_slice(&self.trail.to_be_bytes());
         out.extend_from_slice(&self.route.to_be_bytes());
-        self.rules.iter().for_each(|rule| rule.write(&mut out));
+        let mut before = None;
+        for rule in &self.rules {
+            rule.write(before.replace(rule), &mut out);
+        }
         out
     }
 
@@ -171,7 +195,7 @@ impl Carried {
         carried.used = bytes.len();
         carried.rules.reserve(bytes.len() / SMALLEST + 1);
         while !bytes.is_empty() {
-            let (rule, rest) = CarriedRule::read(bytes)?;
+            let (rule, rest) = CarriedRule::read(bytes, carried.rules.last())?;
             carried.rules.push(rule);
             bytes = rest;
         }
@@ -194,7 +218,8 @@ mod tests {
             counted: true,
             proves_nothing: true,
         };
-        let count = (0..).take_while(|n| carried.add(CarriedRule { rule: largest.rule - n, ..largest })).count();
+        let other = |n: u64| CarriedRule { rule: largest.rule - n, key: largest.key - u128::from(n) * 999, ..largest };
+        let count = (0..).take_while(|&n| carried.add(other(n))).count();
         assert_eq!(count, 22);
         assert!(
             carried.add(CarriedRule { rule: 127, key: 9, times: 3, ..CarriedRule::default() }),
@@ -222,8 +247,23 @@ mod tests {
             assert_eq!(Carried::from_bytes(&bytes), carried);
         }
         let mut carried = Carried::default();
-        let usual = CarriedRule { rule: 1_000, key: 5, counted: true, ..CarriedRule::default() };
-        assert_eq!((0..100).filter(|_| carried.add(usual)).count(), 42);
+        let usual = |key| CarriedRule { rule: 1_000, key, counted: true, ..CarriedRule::default() };
+        assert_eq!((0..100).filter(|&key| carried.add(usual(key))).count(), 42);
+    }
+
+    #[test]
+    fn the_key_of_many_rules_is_carried_once() {
+        let subject = u128::MAX / 7;
+        let of = |subject, rule| CarriedRule { rule, key: Keys::counter(subject, rule), ..CarriedRule::default() };
+        let mut carried = Carried { source: 1, ..Carried::default() };
+        (1..=100).for_each(|rule| assert!(carried.add(of(subject, rule))));
+        (1..=100).for_each(|rule| assert!(carried.add(of(subject + 1, rule))));
+        let bytes = carried.to_bytes();
+        assert_eq!((bytes.len(), bytes.len() - FIXED), (FIXED + carried.used, 2 * (16 + 100 * 2)));
+        assert_eq!(Carried::from_bytes(&bytes), carried);
+        let mut orphan = bytes[..FIXED].to_vec();
+        orphan.extend([SAME_SUBJECT, 1]);
+        assert!(Carried::from_bytes(&orphan).is_empty(), "there is no rule before it");
     }
 
     #[test]

@@ -81,8 +81,26 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         }
     }
 
-    /// Counts under rules with the same key.
+    /// Counts under rules with the same key: in the usual case, under rules that limit requests.
+    #[inline]
     fn groups(&mut self, groups: &[&'p Arc<AbuseGroup>], exceptions: Option<&Exceptions<'_>>) {
+        let is_usual = exceptions.is_none() && self.request.view.first;
+        if let &[group] = groups
+            && is_usual
+            && group.first().kind == AbuseKind::RateLimit
+            && let Some(subject) = self.parts.subject(group.first())
+        {
+            let mut counters = self.request.abuse.table.group(subject, self.now, group.counting_requests());
+            self.rate_limits(group, subject, &mut counters);
+            counters.take_peaks(&mut self.earlier);
+        } else {
+            self.any_groups(groups, exceptions);
+        }
+    }
+
+    /// Counts under rules with the same key.
+    #[inline(never)]
+    fn any_groups(&mut self, groups: &[&'p Arc<AbuseGroup>], exceptions: Option<&Exceptions<'_>>) {
         groups.iter().for_each(|group| self.prepare(group));
         let makes = groups.iter().map(|group| group.counting_requests()).sum();
         let first: &'p AbuseRule = groups[0].first();
@@ -111,7 +129,7 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
                     }
                 }
             }
-            self.earlier.extend(counters.peaks());
+            counters.take_peaks(&mut self.earlier);
             drop(counters);
             spared.into_iter().for_each(|rule| self.spare(rule, subject, is_clear));
         }
@@ -131,8 +149,16 @@ impl<'p, 'h, 'a> Counting<'p, 'h, 'a> {
         }
     }
 
-    /// Counts the request under rules that limit requests, all of which apply to it: the usual case, in one go.
+    /// Counts the request under rules that limit requests, all of which apply to it.
+    #[inline]
     fn rate_limits(&mut self, group: &'p Arc<AbuseGroup>, subject: u128, counters: &mut Group<'_>) {
+        if !counters.note(group) {
+            self.each_rate_limit(group, subject, counters);
+        }
+    }
+
+    #[inline(never)]
+    fn each_rate_limit(&mut self, group: &'p Arc<AbuseGroup>, subject: u128, counters: &mut Group<'_>) {
         let rules = group.rules();
         let mut above: SmallVec<[(&'p Arc<AbuseRule>, u32); 2]> = SmallVec::new();
         let (has_histograms, peaks, noted) = (self.has_histograms, &mut self.peaks, &mut self.check.noted);

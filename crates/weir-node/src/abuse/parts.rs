@@ -63,7 +63,9 @@ pub(super) struct Counted<'p, 'h, 'a> {
 pub(super) struct Parts<'p, 'h, 'a> {
     request: Counted<'p, 'h, 'a>,
     groups: &'p [&'p Arc<AbuseGroup>],
-    /// Keys of the values of each part, by its number in the policy, once they were asked for.
+    /// Key of the value of each part that has one value, by its number in the policy, once it was asked for; 0 otherwise.
+    single: SmallVec<[u128; 16]>,
+    /// Keys of the values of other parts, by their numbers in the policy, once they were asked for.
     hashed: SmallVec<[Option<HashedPart>; 16]>,
     /// The values of each part whose variety is counted, by its number in the policy, once they were asked for.
     distinct: SmallVec<[Option<DistinctValues>; 2]>,
@@ -75,22 +77,67 @@ pub(super) struct Parts<'p, 'h, 'a> {
 
 impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
     pub fn new(request: Counted<'p, 'h, 'a>, groups: &'p [&'p Arc<AbuseGroup>]) -> Self {
-        Self { request, groups, hashed: SmallVec::new(), distinct: SmallVec::new(), points: None, is_unread: false }
+        Self {
+            request,
+            groups,
+            single: SmallVec::new(),
+            hashed: SmallVec::new(),
+            distinct: SmallVec::new(),
+            points: None,
+            is_unread: false,
+        }
+    }
+
+    /// The subject of the key of `rule`, if the request has each part of it once.
+    #[inline]
+    pub fn subject(&mut self, rule: &'p AbuseRule) -> Option<u128> {
+        let mut subject = 0;
+        for (part, &number) in rule.key.iter().zip(rule.part_numbers()) {
+            let key = match self.single.get(number as usize) {
+                Some(&key) if key != 0 => key,
+                _ => self.single_part(part, number, rule)?,
+            };
+            subject = Keys::with_part(subject, key);
+        }
+        Some(subject)
     }
 
     /// The subjects of the key of `rule`: none if the request lacks a part, several where a name is repeated.
     pub fn subjects(&mut self, rule: &'p AbuseRule) -> KeyList {
-        let (mut subject, mut is_single) = (0, true);
-        for (part, &number) in rule.key.iter().zip(rule.part_numbers()) {
-            match self.hashed_part(part, number, rule).keys[..] {
-                [key] => subject = Keys::with_part(subject, key),
-                _ => is_single = false,
-            }
-        }
-        if is_single {
+        if let Some(subject) = self.subject(rule) {
             return smallvec![subject];
         }
+        for (part, &number) in rule.key.iter().zip(rule.part_numbers()) {
+            self.hashed_part(part, number, rule);
+        }
         self.combined(rule.part_numbers()).into_iter().map(Keys::subject).collect()
+    }
+
+    /// The key of the value of a part, if there is one value.
+    fn single_part(&mut self, part: &'p KeyPart, number: u32, rule: &AbuseRule) -> Option<u128> {
+        let key = match part {
+            KeyPart::Client => self.request.subject.source,
+            KeyPart::Point(_) => match self.hashed_part(part, number, rule).keys[..] {
+                [key] => key,
+                _ => return None,
+            },
+            _ => match &self.values(part)[..] {
+                [value] => self.key_of(value, rule.folds(part)),
+                _ => return None,
+            },
+        };
+        let number = number as usize;
+        if self.single.len() <= number {
+            self.single.resize(number + 1, 0);
+        }
+        self.single[number] = key;
+        Some(key)
+    }
+
+    /// The key of a value.
+    fn key_of(&self, value: &[u8], folds: bool) -> u128 {
+        let value = if folds { folded(value) } else { value.into() };
+        self.request.keys.key(VALUE, &[&value])
     }
 
     /// How many attempts the request holds at most at one account, for a rule whose subjects were asked for: a batch of a GraphQL
@@ -122,13 +169,18 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
     pub fn distinct(&mut self, rule: &'p AbuseRule) -> &DistinctValues {
         let number = rule.distinct_number() as usize;
         if self.distinct.get(number).is_none_or(Option::is_none) {
-            let values = rule.distinct.as_ref().map(|part| self.varied(part)).unwrap_or_default();
-            while self.distinct.len() <= number {
-                self.distinct.push(None);
-            }
-            self.distinct[number] = Some(values);
+            self.read_distinct(rule, number);
         }
         self.distinct[number].get_or_insert_default()
+    }
+
+    #[inline(never)]
+    fn read_distinct(&mut self, rule: &'p AbuseRule, number: usize) {
+        let values = rule.distinct.as_ref().map(|part| self.varied(part)).unwrap_or_default();
+        while self.distinct.len() <= number {
+            self.distinct.push(None);
+        }
+        self.distinct[number] = Some(values);
     }
 
     /// The values at a part whose variety is counted.
@@ -239,28 +291,21 @@ impl<'p, 'h, 'a> Parts<'p, 'h, 'a> {
     }
 
     fn hash(&mut self, part: &'p KeyPart, folds: bool) -> HashedPart {
-        let keys = self.request.keys;
-        let key = |value: &[u8]| keys.key(VALUE, &[value]);
-        let list = match part {
+        let mut keys = KeyList::new();
+        match part {
             // The key of the source is one of the address already.
-            KeyPart::Client => smallvec![self.request.subject.source],
+            KeyPart::Client => keys.push(self.request.subject.source),
             KeyPart::Point(_) if folds => return self.hash_accounts(part),
-            _ if folds => {
-                let mut list = KeyList::new();
+            _ => {
                 for value in self.values(part) {
-                    let key = key(&folded(&value));
-                    if !list.contains(&key) {
-                        list.push(key);
+                    let key = self.key_of(&value, folds);
+                    if !keys.contains(&key) {
+                        keys.push(key);
                     }
                 }
-                list
             }
-            _ => match &self.values(part)[..] {
-                [value] => smallvec![key(value)],
-                values => values.iter().map(|value| key(value)).collect(),
-            },
-        };
-        HashedPart { keys: list, times: 1 }
+        }
+        HashedPart { keys, times: 1 }
     }
 
     /// The keys of the accounts at a point. What was not read may be another account, whatever was found before.

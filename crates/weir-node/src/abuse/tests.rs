@@ -105,7 +105,7 @@ fn as_many_rules_as_fit_read_one_response_and_others_are_counted() {
     let rules: Vec<String> = (200..260)
         .map(|id| format!("{{id: {id}, type: brute, threshold: 3, window: 60, key: [client, 'header:x-{id}']}}"))
         .collect();
-    let headers: String = (200..260).map(|id| format!("X-{id}: a\r\n")).collect();
+    let headers: String = (200..260).map(|id| format!("X-{id}: a{id}\r\n")).collect();
     let node = TestNode::new(Mode::SafeBlocking, &rules.join(","));
     let raw = format!("POST /login HTTP/1.1\r\nHost: h\r\n{headers}\r\n");
     // Responses come: attempts count from now on.

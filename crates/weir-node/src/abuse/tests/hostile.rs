@@ -393,15 +393,20 @@ fn an_account_in_front_of_what_is_not_read_hides_none() {
 #[test]
 fn repeated_names_leave_no_rule_without_room() {
     let pairs: Vec<String> = (20..26)
-        .map(|id| format!("{{id: {id}, type: brute, threshold: 900, window: 60, key: ['query:a', 'query:b']}}"))
+        .map(|id| format!("{{id: {id}, type: brute, threshold: 900, window: 60, key: ['query:a{id}', 'query:b{id}']}}"))
         .collect();
     let node = answered(&format!(
         "{}, {{id: 70, type: brute, threshold: 3, window: 60, key: ['query:user', client]}}",
         pairs.join(",")
     ));
-    node.guess("a=1&b=1&user=other", "", WRONG);
-    let repeated = "a=1&a=2&a=3&a=4&b=1&b=2&b=3&b=4&user=victim";
-    assert_eq!(passed((0..20).map(|_| node.guess(repeated, "", WRONG))), 3);
+    // Each rule has 16 keys of its own.
+    let repeated = |id: u32| {
+        let name = |name: &str| (1..5).map(|n| format!("{name}{id}={n}{id}&")).collect::<String>();
+        name("a") + &name("b")
+    };
+    let repeated: String = (20..26).map(repeated).collect();
+    node.guess("user=other", "", WRONG);
+    assert_eq!(passed((0..20).map(|_| node.guess(&format!("{repeated}user=victim"), "", WRONG))), 3);
     assert!(node.abuse.not_carried() > 0, "there was no room for all");
 }
 
