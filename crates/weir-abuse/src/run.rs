@@ -10,8 +10,8 @@ use super::window::Window;
 use std::any::Any;
 use std::sync::Arc;
 
-/// Moments that are noted before they are added to the counters.
-const MOMENTS: usize = 8;
+/// Moments that are noted, besides the latest, before they are added to the counters.
+const EARLIER: usize = 7;
 
 /// What identifies counters that count the same events, and how they count; only its address is compared.
 pub(super) type Set = Arc<dyn Any + Send + Sync>;
@@ -27,35 +27,41 @@ pub struct SetPeak {
     pub peak: Peak,
 }
 
-/// Events that wait to be added to each counter of a run.
+/// Events that wait to be added to each counter of a run. What most events need comes first and is in one line of the
+/// processor's caches: where there are many sources, it is the memory that takes the time.
 #[derive(Default)]
+#[repr(C, align(64))]
 pub(super) struct Run {
     /// The counters and how they count; `None` if there are none.
     set: Option<Set>,
     /// The time of the first event that waits, in milliseconds since 1970. Other times are counted from it.
     base: u64,
-    /// The counters, by their places in the subject.
-    start: u32,
-    len: u32,
     /// How many more events may wait.
     room: u32,
-    /// Milliseconds within which all events are in one slot of each counter, and in one minute.
-    step: u32,
-    /// When the latest moment ends: events before that are added to it.
+    /// When the latest moment began, and when it ends: events before that are added to it.
+    began: u32,
     until: u32,
     /// Time of the latest event.
     last: u32,
-    /// Moments that wait: when each began, and its events.
-    times: [u32; MOMENTS],
-    events: [u16; MOMENTS],
-    moments: u8,
+    /// The counters, by their places in the subject.
+    start: u32,
+    len: u32,
+    /// Milliseconds within which all events are in one slot of each counter, and in one minute.
+    step: u32,
+    /// Events of the latest moment; 0 if nothing waits.
+    events: u16,
+    /// Moments before the latest.
+    earlier: u8,
     /// Whether the counters are shared with other replicas.
     is_shared: bool,
+    /// When the earlier moments began, and their events.
+    times: [u32; EARLIER],
+    counts: [u16; EARLIER],
 }
 
 impl std::fmt::Debug for Run {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Run").field("len", &self.len).field("moments", &self.moments).finish_non_exhaustive()
+        f.debug_struct("Run").field("len", &self.len).field("events", &self.events).finish_non_exhaustive()
     }
 }
 
@@ -78,27 +84,31 @@ impl Run {
         if !is_mine || self.room == 0 || self.is_shared != is_shared {
             return Noted::No;
         }
-        let Some(latest) = usize::from(self.moments).checked_sub(1) else {
+        if self.events == 0 {
             (self.base, self.last) = (now, 0);
             return self.begin_moment(0, now);
-        };
+        }
         let Some(time) = now.checked_sub(self.base) else { return Noted::No };
         let Ok(time) = u32::try_from(time) else { return Noted::Full };
-        if time < self.times[latest] {
+        if time < self.began {
             return Noted::No;
         }
-        if time < self.until && self.events[latest] < u16::MAX {
-            self.events[latest] += 1;
+        if time < self.until && self.events < u16::MAX {
+            self.events += 1;
             self.last = self.last.max(time);
             return self.noted();
         }
-        if latest + 1 == MOMENTS { Noted::Full } else { self.begin_moment(time, now) }
+        let earlier = usize::from(self.earlier);
+        if earlier == EARLIER {
+            return Noted::Full;
+        }
+        (self.times[earlier], self.counts[earlier]) = (self.began, self.events);
+        self.earlier += 1;
+        self.begin_moment(time, now)
     }
 
     fn begin_moment(&mut self, time: u32, now: u64) -> Noted {
-        let latest = usize::from(self.moments);
-        (self.times[latest], self.events[latest]) = (time, 1);
-        self.moments += 1;
+        (self.began, self.events) = (time, 1);
         self.until = time.saturating_add(self.step - (now % u64::from(self.step)) as u32);
         self.last = self.last.max(time);
         self.noted()
@@ -119,13 +129,13 @@ impl Run {
     /// Whether another set of `len` counters may take its place: not while events wait for a set that is no smaller, or two
     /// sets that take turns would do so with each event.
     pub fn gives_way_to(&self, len: usize) -> bool {
-        self.moments == 0 || self.set.is_none() || len > self.len as usize
+        self.events == 0 || self.set.is_none() || len > self.len as usize
     }
 
     /// Adds what waits to the counters.
     #[inline]
     pub fn settle(&mut self, counters: &mut [Counter], peaks: &mut Vec<SetPeak>) {
-        if self.moments > 0 {
+        if self.events > 0 {
             self.add_to(counters, peaks);
         }
     }
@@ -133,8 +143,9 @@ impl Run {
     #[inline(never)]
     fn add_to(&mut self, counters: &mut [Counter], peaks: &mut Vec<SetPeak>) {
         let Some(set) = &self.set else { return };
-        let (base, all) = (self.base, ..usize::from(self.moments));
-        let moments = || self.times[all].iter().zip(&self.events[all]);
+        let (base, earlier) = (self.base, ..usize::from(self.earlier));
+        let latest = (&self.began, &self.events);
+        let moments = || self.times[earlier].iter().zip(&self.counts[earlier]).chain([latest]);
         let counters = counters.iter_mut().skip(self.start as usize).take(self.len as usize);
         for (number, counter) in counters.enumerate() {
             let mut reached: Option<Peak> = None;
@@ -150,7 +161,7 @@ impl Run {
             counter.last = counter.last.max(base + u64::from(self.last));
             counter.queued |= self.is_shared;
         }
-        self.moments = 0;
+        (self.earlier, self.events) = (0, 0);
     }
 
     /// Ends it, for a counter changes or comes to another place.
@@ -170,7 +181,7 @@ impl Run {
 
     /// Begins after an event that was counted under each of the `counters` from `start` on, if these are those of `set`.
     pub fn begin(&mut self, set: Set, counters: &[Counter], start: usize, is_shared: bool) {
-        debug_assert!(self.set.is_none() && self.moments == 0, "events would be lost");
+        debug_assert!(self.set.is_none() && self.events == 0, "events would be lost");
         let (mut room, mut step) = (u32::MAX, MINUTE_MS);
         for counter in counters {
             let Some(own) = counter.room(is_shared) else { return };

