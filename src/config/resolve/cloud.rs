@@ -95,7 +95,7 @@ const SENTINELS: &str = "Addresses of Sentinels, of the same form as `url`, with
 pub fn abuse(root: &mut Section<'_>) -> Abuse {
     root.section("abuse", OWN, "Rules on behaviour over many requests: their counters, and who shares them.", |s| {
         let sizes = ByteSize(1 << 20)..=ByteSize(1 << 40);
-        let memory = "Memory for counters: about 250 bytes a key, and 150 for each further rule that counts by it. When it is full, the least valuable are given up.";
+        let memory = "Memory for counters: about 270 bytes a key, and 150 for each further rule that counts by it. When it is full, the least valuable are given up.";
         Abuse {
             memory: s.bounded("memory", OWN, ByteSize(256 << 20), sizes, memory).0,
             redis: s.section("redis", OWN, "A server of the Redis protocol (Redis, Valkey), through which nodes share counters.", |s| {
