@@ -200,13 +200,9 @@ impl<'s> Subject<'s> {
     }
 
     /// The name of the innermost parameter, member or field that the value belongs to; empty if there is none.
-    fn parameter_name(&self) -> &[u8] {
-        let named = |tag| matches!(tag, Tag::Get | Tag::FormUrlencoded | Tag::Hash | Tag::Multipart | Tag::Cookie);
-        let mut names = self.ancestors().filter(|step| named(step.tag));
-        match names.next().map(|step| step.key) {
-            Some(Key::Name(name)) => name,
-            _ => b"",
-        }
+    fn parameter_name(&self) -> &'s [u8] {
+        self.memo.location_dependent.set(true);
+        self.tree.parameter_name(self.value.point)
     }
 
     /// Whether a detector or signature read the location of the value, so that results may differ at another location.

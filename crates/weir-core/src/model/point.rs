@@ -193,6 +193,8 @@ struct Node<'a> {
     depth: u32,
     /// The node [`HEAD`] steps below the root, or this one if there are fewer.
     head: PointId,
+    /// The innermost of these steps that names a parameter or member; the root if there is none.
+    named: PointId,
     segment: Segment<'a>,
 }
 
@@ -207,6 +209,7 @@ const ROOT: Node<'static> = Node {
     layers: 0,
     depth: 0,
     head: PointId::ROOT,
+    named: PointId::ROOT,
     segment: Segment::plain(Tag::Uri),
 };
 
@@ -242,12 +245,23 @@ impl<'a> PointTree<'a> {
     /// A new node below `parent`.
     pub fn child(&mut self, parent: PointId, segment: Segment<'a>) -> PointId {
         let id = PointId(u32::try_from(self.nodes.len()).expect("bounded by Limits::values"));
-        let Node { tags, layers, depth, head, .. } = self.nodes[parent.0 as usize];
+        let Node { tags, layers, depth, head, named, .. } = self.nodes[parent.0 as usize];
         let decodes = matches!(segment.tag, Tag::Percent | Tag::Get | Tag::FormUrlencoded);
         let layers = layers.saturating_add(u8::from(decodes));
         let head = if depth < HEAD { id } else { head };
-        self.nodes.push(Node { parent, tags: tags.with(segment.tag), layers, depth: depth + 1, head, segment });
+        let names = matches!(segment.tag, Tag::Get | Tag::FormUrlencoded | Tag::Hash | Tag::Multipart | Tag::Cookie);
+        let named = if names { id } else { named };
+        self.nodes.push(Node { parent, tags: tags.with(segment.tag), layers, depth: depth + 1, head, named, segment });
         id
+    }
+
+    /// The name of the innermost parameter, member or field that `id` belongs to; empty if there is none. Found without
+    /// walking up, as documents may be deep.
+    pub fn parameter_name(&self, id: PointId) -> &'a [u8] {
+        match self.segment(self.nodes[id.0 as usize].named).map(|segment| segment.key) {
+            Some(Key::Name(name)) => name,
+            _ => b"",
+        }
     }
 
     /// The node `steps` below the root on the way to `id`, or none if `id` is nearer to it.
