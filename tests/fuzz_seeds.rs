@@ -32,6 +32,11 @@ fn body() {
 }
 
 #[test]
+fn padded() {
+    replay("padded", targets::padded);
+}
+
+#[test]
 fn normalize() {
     replay("normalize", targets::normalize);
 }

@@ -5,11 +5,9 @@
 //! attack is. What applications read as text - parameters, fields of forms, strings of JSON and XML - is scanned as a whole,
 //! whatever it is made of: noise around an attack there hides nothing. Signatures for files see every byte.
 
+use crate::model::text_runs::text_runs;
 use crate::model::{ByteClasses, PointTree, Value};
 use crate::parse::data;
-
-/// Shortest run of text that is scanned, in bytes. Of a mebibyte of random bytes about ten are as long.
-const MIN_RUN: usize = 12;
 
 /// The runs of text in `text`, which is `value` or a part of it, if it is data that no application reads as text. Each has
 /// the byte before and the byte after it, if any.
@@ -19,19 +17,7 @@ pub(super) fn runs_of_text(
     value: &Value<'_>,
     tree: &PointTree<'_>,
 ) -> Option<Vec<u8>> {
-    if !data::holds_data(text, classes, value, tree) {
-        return None;
-    }
-    let mut out = Vec::new();
-    for run in text.chunk_by(|a, b| is_text(*a) && is_text(*b)).filter(|run| run.len() >= MIN_RUN) {
-        let start = run.as_ptr().addr() - text.as_ptr().addr();
-        out.extend_from_slice(&text[start.saturating_sub(1)..(start + run.len() + 1).min(text.len())]);
-    }
-    Some(out)
-}
-
-fn is_text(b: u8) -> bool {
-    matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+    data::holds_data(text, classes, value, tree).then(|| text_runs(text))
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod limits;
 pub mod point;
 pub mod recycle;
 pub mod request;
+pub mod text_runs;
 pub mod value;
 pub mod vendor;
 pub mod xml_root;

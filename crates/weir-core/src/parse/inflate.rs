@@ -2,6 +2,7 @@
 //! `[brotli]` and `[zstd]`. Output is bounded while it is produced. Output before an error or a limit is inspected.
 
 use super::{Applicability, Candidate, Emitter, ParseError, Parsed};
+use crate::model::text_runs::{is_mostly_text, text_runs};
 use crate::model::{AnomalyKind, Hint, Segment, SkipReason, Stop, Tag};
 use bumpalo::collections::Vec as BumpVec;
 use flate2::{Decompress, FlushDecompress, Status};
@@ -90,6 +91,7 @@ fn finish<'a>(
     if out.bytes.is_empty() && out.end == StreamEnd::Broken && !declared {
         return Err(ParseError::NotApplicable);
     }
+    let parsed = if out.end == StreamEnd::Clean { emit_text(value, em)? } else { Parsed::Added };
     em.enter(Segment::plain(coding.tag()))?;
     if !out.bytes.is_empty() {
         em.value_as(out.bytes.into_bump_slice(), em.zone(), inner)?;
@@ -107,11 +109,25 @@ fn finish<'a>(
     }
     em.leave();
     match out.end {
-        // A short text may happen to be a compressed one, too.
-        StreamEnd::Clean => Ok(if value.is_plain_text() { Parsed::Added } else { Parsed::Covered }),
+        StreamEnd::Clean => Ok(parsed),
         StreamEnd::Broken => Err(ParseError::Broken(AnomalyKind::BadCompression)),
         StreamEnd::Bomb => Err(ParseError::Limit),
     }
+}
+
+/// Emits the text in a compressed value. A receiver may not look at the coding, and what is valid as compressed may hold
+/// text that it reads: then, too, what is not text says nothing. If nearly all is text, the value is inspected as it is.
+fn emit_text<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, Stop> {
+    em.pass(value.bytes)?;
+    if is_mostly_text(value.bytes) {
+        return Ok(Parsed::Added);
+    }
+    let runs = text_runs(value.bytes);
+    if !runs.is_empty() {
+        let runs = em.copy(&runs)?;
+        em.value(runs)?;
+    }
+    Ok(Parsed::Covered)
 }
 
 /// Emits the bytes as they are with `media` declared about them, if it is not empty.
@@ -351,6 +367,7 @@ fn gzip_header(input: &[u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::{ParsedBody, parse_body, parse_body_with};
+    use super::is_mostly_text;
     use crate::model::Limits;
     use proptest::prelude::*;
     use std::io::Write as _;
@@ -391,26 +408,45 @@ mod tests {
 
     #[test]
     fn every_coding_keeps_the_media_type() {
+        let json = format!(r#"{{"q":"evil","list":[{}0]}}"#, "1,".repeat(100));
+        let json = json.as_bytes();
         for (coding, body, tag) in [
-            ("gzip", gzip(JSON), "gzip"),
-            ("X-GZIP", gzip(JSON), "gzip"),
-            ("deflate", zlib(JSON), "deflate"),
-            ("deflate", raw(JSON), "deflate"),
-            ("br", brotli(JSON), "brotli"),
-            ("zstd", zstd(JSON), "zstd"),
-            ("gzip", zstd(JSON), "zstd"),
-            ("gzip, br", brotli(&gzip(JSON)), "brotli][gzip"),
-            ("identity, gzip, identity", gzip(JSON), "gzip"),
+            ("gzip", gzip(json), "gzip"),
+            ("X-GZIP", gzip(json), "gzip"),
+            ("deflate", zlib(json), "deflate"),
+            ("deflate", raw(json), "deflate"),
+            ("br", brotli(json), "brotli"),
+            ("zstd", zstd(json), "zstd"),
+            ("gzip", zstd(json), "zstd"),
+            ("gzip, br", brotli(&gzip(json)), "brotli][gzip"),
+            ("identity, gzip, identity", gzip(json), "gzip"),
         ] {
             let parsed = coded(coding, &body);
             parsed.has(&format!("[post][{tag}][json_doc][hash,'q']"), "evil");
-            assert!(
-                parsed.covered("[post]") && parsed.anomalies.is_empty() && parsed.skipped.is_empty(),
-                "{coding} {parsed:?}"
-            );
+            // What zstd leaves as it is may be most of a small body.
+            assert_eq!(parsed.covered("[post]"), !is_mostly_text(&body), "{coding} {parsed:?}");
+            assert!(parsed.anomalies.is_empty() && parsed.skipped.is_empty(), "{coding} {parsed:?}");
         }
         let parsed = coded("gzip", &gzip(b"{'q':1}"));
         assert_eq!(parsed.anomalies, ["bad_json"]);
+    }
+
+    /// A receiver that does not look at the coding reads them.
+    #[test]
+    fn texts_in_compressed_bytes_are_emitted() {
+        // A stored block, and a stream whose codes are letters.
+        let stored = |text: &[u8]| [&[1, text.len() as u8, 0, !text.len() as u8, 0xff][..], text].concat();
+        let noise = [0x81; 200];
+        for text in ["a=1&b=evil", "a=1&b=evil&c"] {
+            let parsed = coded("deflate", &stored(&[text.as_bytes(), &noise, text.as_bytes()].concat()));
+            let is_long = text.len() >= 12;
+            assert_eq!(
+                parsed.values.iter().filter(|(at, ..)| at == "[post]").count(),
+                1 + usize::from(is_long),
+                "{text}"
+            );
+        }
+        assert!(!coded("deflate", b"\x03\n<?php system($_GET['c']); ?>\n\0").covered("[post]"));
     }
 
     #[test]

@@ -56,6 +56,12 @@ pub const RECODINGS: ParserSet =
 /// covered a value, only declared parsers are still tried: others would find in the whole what they find in its parts.
 pub static TABLE: &[Parser] = &[
     Parser {
+        id: ParserSet::GZIP,
+        filter: ByteClassFilter::any(ByteClasses::HIGH.with(ByteClasses::CONTROL)),
+        applicability: inflate::applicability,
+        run: inflate::run,
+    },
+    Parser {
         id: ParserSet::COOKIE,
         filter: ByteClassFilter::NEVER,
         applicability: cookie::applicability,
@@ -132,12 +138,6 @@ pub static TABLE: &[Parser] = &[
         filter: ByteClassFilter::any(ByteClasses::DIGIT).only(hex::ALPHABET),
         applicability: hex::applicability,
         run: hex::run,
-    },
-    Parser {
-        id: ParserSet::GZIP,
-        filter: ByteClassFilter::any(ByteClasses::HIGH.with(ByteClasses::CONTROL)),
-        applicability: inflate::applicability,
-        run: inflate::run,
     },
     Parser {
         id: ParserSet::HTMLJS,
