@@ -65,6 +65,10 @@ pub const EXAMINED_PER_UNIT: usize = 4;
 pub const PASSED_PER_UNIT: usize = 8;
 /// Work units of a run of a detector besides those of the bytes.
 pub const RUN_COST: usize = 2;
+/// Longest begin of a line that is read, in bytes.
+const MAX_LINE: usize = crate::ruleset::READ_AROUND;
+/// Bytes before a match that decide whether it counts, besides its line.
+const JUDGED_BEFORE: usize = 256;
 /// Bytes that could be examined in the time that a step of a point takes.
 const STEP_BYTES: usize = 2;
 
@@ -161,6 +165,18 @@ impl<'s> Subject<'s> {
             self.memo.location_dependent.set(true);
             points.iter().any(|p| p.covers_node(self.tree, self.value.point))
         }
+    }
+
+    /// Whether decoding left alone the line of `start..end` and what is shortly before it: then they were judged in the form
+    /// from which these bytes were decoded, where it is known what they are part of.
+    fn was_judged(&self, start: usize, end: usize) -> bool {
+        let Some(changes) = self.changes else { return false };
+        let line = &self.bytes[start.saturating_sub(MAX_LINE)..start];
+        let line = memchr::memrchr(b'\n', line).map_or(start - line.len(), |at| start - line.len() + at + 1);
+        work::count((start - line) / work::SEARCHED);
+        let from = line.min(start.saturating_sub(JUDGED_BEFORE));
+        let next = changes.partition_point(|change| (change.end as usize) < from);
+        changes.get(next).is_none_or(|change| change.start as usize > end)
     }
 
     /// The steps of the value's point, the last one first.

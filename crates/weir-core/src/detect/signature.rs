@@ -91,9 +91,14 @@ fn run_of<'s>(
                 continue;
             }
             let (start, end) = (found.start(), found.end());
-            if signature.doc.spares_documents && text_field::is_content(subject, signature.attack, start, end) {
-                set.note_spared();
-                continue;
+            if signature.doc.spares_documents {
+                if subject.was_judged(start, end) {
+                    continue;
+                }
+                if text_field::is_content(subject, signature.attack, start, end) {
+                    set.note_spared();
+                    continue;
+                }
             }
             hits.push(RuleMatch {
                 rule: RuleName::Signature(&signature.id),

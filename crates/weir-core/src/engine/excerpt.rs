@@ -8,7 +8,7 @@ use crate::model::changes::widened;
 use crate::model::{PointTree, Value};
 
 /// Bytes on each side of a change that are scanned with it.
-const CONTEXT: usize = 512;
+const CONTEXT: usize = 128;
 /// Bytes at the start of the form that come first, so that what follows is not taken for the start of a value.
 const HEAD: usize = 128;
 /// Layers of recoding whose forms are scanned as a whole.
@@ -99,6 +99,19 @@ mod tests {
         {
             assert!(!inspected(&text).attacks().is_empty(), "{text}");
         }
+    }
+
+    /// What decoding left alone was judged as a part of the document. The decoded form is another value, no document as a whole.
+    #[test]
+    fn code_that_a_document_shows_is_no_attack_in_its_decoded_form() {
+        let padding = "A line of a text about how machines are installed, which goes on for some time.\n".repeat(8);
+        let notes = |dot: &str| {
+            format!(
+                "Notes\n\n{padding}\n    {dot} /etc/os-release\n    echo done\n\n{padding}Ham &amp; eggs\n{padding}"
+            )
+        };
+        assert!(inspected(&notes(".")).attacks().is_empty());
+        assert!(!inspected(&notes("&#46;")).attacks().is_empty());
     }
 
     #[test]
