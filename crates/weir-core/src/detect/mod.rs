@@ -37,6 +37,7 @@ use crate::model::{
 use crate::normalize::VIEWS;
 use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
+use std::ops::Range;
 
 /// The input of a detector: one value, in one of its forms.
 pub struct Subject<'s> {
@@ -65,6 +66,8 @@ pub const EXAMINED_PER_UNIT: usize = 4;
 pub const PASSED_PER_UNIT: usize = 8;
 /// Work units of a run of a detector besides those of the bytes.
 pub const RUN_COST: usize = 2;
+/// Most parts of a value that are looked at for the one that holds a match.
+const NESTED_PARTS: usize = 16;
 /// Longest begin of a line that is read, in bytes.
 const MAX_LINE: usize = crate::ruleset::READ_AROUND;
 /// Bytes before a match that decide whether it counts, besides its line.
@@ -104,6 +107,13 @@ impl<'s> Subject<'s> {
     /// The same subject, in an inspection whose work is limited.
     pub fn with_budget(self, budget: &'s Budget<'s>) -> Self {
         Self { budget: Some(budget), ..self }
+    }
+
+    /// The bytes `range`, as a part of the same value.
+    pub fn within(&self, range: Range<usize>) -> Self {
+        let bytes = &self.bytes[range];
+        let Self { conditions, budget, .. } = *self;
+        Self { conditions, budget, ..Self::new(bytes, ByteClasses::of(bytes), self.value, self.tree) }
     }
 
     /// View `number` of [`VIEWS`] of the bytes, if it changes them.
@@ -177,6 +187,15 @@ impl<'s> Subject<'s> {
         let from = line.min(start.saturating_sub(JUDGED_BEFORE));
         let next = changes.partition_point(|change| (change.end as usize) < from);
         changes.get(next).is_none_or(|change| change.start as usize > end)
+    }
+
+    /// Where the part ends that holds all of `start..end`, if what is found there was judged as a value of its own.
+    pub fn part_around(&self, start: usize, end: usize) -> Option<usize> {
+        let parts = self.value.parts;
+        let until = parts.partition_point(|part| part.start as usize <= start);
+        // Of parts that are nested the outer ones come first.
+        let around = parts[..until].iter().rev().take(NESTED_PARTS).find(|part| part.end as usize >= end);
+        around.map(|part| part.end as usize)
     }
 
     /// The steps of the value's point, the last one first.

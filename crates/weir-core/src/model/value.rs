@@ -134,6 +134,9 @@ pub struct Value<'a> {
     /// The parts of it that differ from the value that it was decoded from, if that one is scanned too: elsewhere nothing
     /// new can be found. None if all of it is to be scanned.
     pub changes: Option<&'a [Span]>,
+    /// Parts of it that are values of their own, in order: what is found in one of them alone was judged there, where it is
+    /// known what it is part of.
+    pub parts: &'a [Span],
     /// Whether a parser had anything to do with it.
     pub parser_reacted: bool,
     /// Whether other values hold all that is in this one, so that detectors need not look at it.
@@ -167,6 +170,7 @@ impl<'a> Value<'a> {
             depth: 0,
             form: FormId::default(),
             changes: None,
+            parts: &[],
             parser_reacted: false,
             covered: false,
             known_work: None,

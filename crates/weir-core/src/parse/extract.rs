@@ -6,8 +6,8 @@ pub use super::state::Notes;
 use super::state::ParseState;
 use super::visitor::{Collect, ValueVisitor};
 use super::{
-    Applicability, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, data, headers, message,
-    target,
+    Applicability, BINARY_FORMATS, Candidate, ParseError, Parsed, Parser, RECODINGS, candidates_for, content, data,
+    headers, message, target,
 };
 use crate::model::changes::changed_parts;
 use crate::model::guard::guarded;
@@ -287,7 +287,9 @@ impl<'a> Emitter<'_, 'a> {
                 continue;
             }
             self.state.values[at].parser_reacted = true;
-            let is_useless = self.options.unscanned_zones.contains(value.zone) || decoded_data;
+            // The texts of a binary format are decoded each by itself.
+            let in_parts = !self.state.values[at].parts.is_empty();
+            let is_useless = self.options.unscanned_zones.contains(value.zone) || decoded_data || in_parts;
             if is_useless && RECODINGS.intersects(parser.id)
                 || value.zone == Zone::FILE && !content::runs_on_file(parser.id, value.bytes, candidate.tag)
             {
@@ -297,7 +299,12 @@ impl<'a> Emitter<'_, 'a> {
                 self.within(Some(&value)).skip(reason);
                 continue;
             }
-            if self.run(parser, applicability, &candidate, &value)? == Parsed::Covered {
+            let before = self.state.values.len();
+            let parsed = self.run(parser, applicability, &candidate, &value)?;
+            if parsed == Parsed::Added && BINARY_FORMATS.intersects(parser.id) {
+                self.note_parts(at, before)?;
+            }
+            if parsed == Parsed::Covered {
                 self.cover(at, emitted);
                 candidate.covered = true;
                 // Only declared parsers apply to a covered value, and nothing is declared about this one.
@@ -337,6 +344,22 @@ impl<'a> Emitter<'_, 'a> {
         for value in &mut self.state.values[emitted..] {
             value.changes = None;
         }
+    }
+
+    /// Notes which parts of value `at` are the values from index `emitted` on.
+    fn note_parts(&mut self, at: usize, emitted: usize) -> Result<(), Stop> {
+        let whole = self.state.values[at].bytes;
+        let values = self.state.values.get(emitted..).unwrap_or_default();
+        self.budget.spend(values.len())?;
+        let part = |value: &Value<'_>| {
+            let start = value.bytes.as_ptr().addr().checked_sub(whole.as_ptr().addr())?;
+            let end = (start + value.bytes.len()).min(whole.len());
+            (start < end).then_some(Span { start: u32::try_from(start).ok()?, end: u32::try_from(end).ok()? })
+        };
+        let mut parts = bumpalo::collections::Vec::from_iter_in(values.iter().filter_map(part), self.bump);
+        parts.sort_unstable_by_key(|part| (part.start, part.end));
+        self.state.values[at].parts = parts.into_bump_slice();
+        Ok(())
     }
 
     /// Why `parser` must not run on `value`, if so.

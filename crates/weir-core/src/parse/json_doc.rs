@@ -24,6 +24,9 @@ const FEW_NAMES: usize = 8;
 
 /// Values declared by a JSON media type, or beginning like an object, an array or a string.
 pub fn applicability(value: &Candidate<'_>) -> Applicability {
+    if is_utf16(value.bytes) {
+        return Applicability::No;
+    }
     if value.is_declared(ParserSet::JSON_DOC) || value.is_media(MEDIA) || value.is_media(MEDIA_LINES) {
         return Applicability::Declared;
     }
@@ -33,6 +36,11 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     let text = value.bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(value.bytes);
     let first = text.iter().find(|b| !b.is_ascii_whitespace() && **b != 0x1e);
     Applicability::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
+}
+
+/// Whether the document is in UTF-16, which is decoded first. With a NUL beside its first byte it is none in UTF-8.
+fn is_utf16(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{' | b'[' | b'"', 0, ..] | [0, b'{' | b'[' | b'"', ..])
 }
 
 /// Emits every member name, every string, and numbers that are more than a plain number.

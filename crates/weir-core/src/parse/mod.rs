@@ -52,6 +52,11 @@ pub use parser::{Applicability, Candidate, ParseError, Parsed, Parser};
 pub const RECODINGS: ParserSet =
     ParserSet::PERCENT.with(ParserSet::HTMLJS).with(ParserSet::CHARSET).with(ParserSet::BASE64).with(ParserSet::HEX);
 
+/// Parsers of formats in which texts follow each other with a few bytes between them. A receiver may read it all as one text:
+/// where that is possible, it is inspected as one, too, besides its texts.
+pub const BINARY_FORMATS: ParserSet =
+    ParserSet::GRPC.with(ParserSet::PROTOBUF).with(ParserSet::MSGPACK).with(ParserSet::CBOR);
+
 /// Every parser of values, in the order in which they are tried: those that split a whole body come first. Once one has
 /// covered a value, only declared parsers are still tried: others would find in the whole what they find in its parts.
 pub static TABLE: &[Parser] = &[
@@ -90,6 +95,36 @@ pub static TABLE: &[Parser] = &[
         filter: ByteClassFilter::any(ByteClasses::HIGH.with(ByteClasses::CONTROL).with(ByteClasses::PLUS)),
         applicability: charset::applicability,
         run: charset::run,
+    },
+    Parser {
+        id: ParserSet::GRPC,
+        filter: ByteClassFilter::any(ByteClasses::CONTROL),
+        applicability: grpc::applicability,
+        run: grpc::run,
+    },
+    Parser {
+        id: ParserSet::GRPC,
+        filter: ByteClassFilter::NEVER,
+        applicability: grpc_web::applicability,
+        run: grpc_web::run,
+    },
+    Parser {
+        id: ParserSet::PROTOBUF,
+        filter: ByteClassFilter::any(ByteClasses::CONTROL),
+        applicability: protobuf::applicability,
+        run: protobuf::run,
+    },
+    Parser {
+        id: ParserSet::MSGPACK,
+        filter: ByteClassFilter::any(ByteClasses::HIGH),
+        applicability: msgpack::applicability,
+        run: msgpack::run,
+    },
+    Parser {
+        id: ParserSet::CBOR,
+        filter: ByteClassFilter::any(ByteClasses::HIGH),
+        applicability: cbor::applicability,
+        run: cbor::run,
     },
     Parser {
         id: ParserSet::PERCENT,
@@ -150,36 +185,6 @@ pub static TABLE: &[Parser] = &[
         filter: ByteClassFilter::any(ByteClasses::CONTROL),
         applicability: archive::applicability,
         run: archive::run,
-    },
-    Parser {
-        id: ParserSet::GRPC,
-        filter: ByteClassFilter::any(ByteClasses::CONTROL),
-        applicability: grpc::applicability,
-        run: grpc::run,
-    },
-    Parser {
-        id: ParserSet::GRPC,
-        filter: ByteClassFilter::NEVER,
-        applicability: grpc_web::applicability,
-        run: grpc_web::run,
-    },
-    Parser {
-        id: ParserSet::PROTOBUF,
-        filter: ByteClassFilter::any(ByteClasses::CONTROL),
-        applicability: protobuf::applicability,
-        run: protobuf::run,
-    },
-    Parser {
-        id: ParserSet::MSGPACK,
-        filter: ByteClassFilter::any(ByteClasses::HIGH),
-        applicability: msgpack::applicability,
-        run: msgpack::run,
-    },
-    Parser {
-        id: ParserSet::CBOR,
-        filter: ByteClassFilter::any(ByteClasses::HIGH),
-        applicability: cbor::applicability,
-        run: cbor::run,
     },
     Parser {
         id: ParserSet::VIEWSTATE,
