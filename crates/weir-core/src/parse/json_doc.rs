@@ -38,7 +38,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
     Applicability::sniffed(matches!(first, Some(b'{' | b'[' | b'"')))
 }
 
-/// Whether the document is in UTF-16, which is decoded first. With a NUL beside its first byte it is none in UTF-8.
+/// Whether the document is in UTF-16, which is decoded first. With a NUL beside its first byte it is not valid in UTF-8.
 fn is_utf16(bytes: &[u8]) -> bool {
     matches!(bytes, [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [b'{' | b'[' | b'"', 0, ..] | [0, b'{' | b'[' | b'"', ..])
 }
