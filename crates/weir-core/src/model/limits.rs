@@ -93,7 +93,7 @@ impl Default for Limits {
             multipart_depth: 2,
             gql_depth: 200,
             gql_tokens: 20_000,
-            binary_depth: 32,
+            binary_depth: 100,
             findings: 64,
             anomalies: 64,
         }

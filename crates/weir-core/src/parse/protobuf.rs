@@ -11,6 +11,10 @@ use crate::model::{AnomalyKind, ByteClasses, ByteReader, ParserSet, Segment, Ski
 const MAX_FIELD: u64 = (1 << 29) - 1;
 /// Bytes of text that are more than chance: three or four of a floating-point number often are characters.
 const LEAST_TEXT: usize = 6;
+/// Work units of a field besides those of its content: it is read twice, first to see whether it belongs to a message at all.
+const FIELD_COST: usize = 2;
+/// Bytes at the start of a field that are looked at first to tell a message from text.
+const HEAD: usize = 64;
 /// Bytes of the longest varint.
 const MAX_VARINT: usize = 10;
 
@@ -33,6 +37,7 @@ pub fn applicability(value: &Candidate<'_>) -> Applicability {
 
 /// Emits every length-delimited field.
 pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed, ParseError> {
+    em.budget.spend(value.bytes.len())?;
     if !is_message(value.bytes) {
         return Err(ParseError::Broken(AnomalyKind::BadProtobuf));
     }
@@ -41,14 +46,11 @@ pub fn run<'a>(value: &Candidate<'a>, em: &mut Emitter<'_, 'a>) -> Result<Parsed
 
 /// Parses one message, for which [`is_message`] is true.
 fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<Parsed, ParseError> {
-    em.budget.spend(bytes.len())?;
     let mut reader = ByteReader::new(bytes);
     let mut parsed = Parsed::Covered;
     while let Some((number, wire)) = field(&mut reader) {
-        let Wire::Bytes(bytes) = wire else {
-            em.budget.spend(1)?;
-            continue;
-        };
+        em.budget.spend(FIELD_COST)?;
+        let Wire::Bytes(bytes) = wire else { continue };
         let name = em.bump.alloc_str(&number.to_string()).as_bytes();
         em.enter(Segment::named(Tag::Protobuf, name))?;
         let result = delimited(bytes, em, depth_left);
@@ -62,10 +64,13 @@ fn message<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> 
 
 /// Emits the bytes of a field, or the fields of the message that they are, or both.
 fn delimited<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -> Result<Parsed, ParseError> {
-    em.budget.spend(bytes.len())?;
     let nested = bytes.len() > 1 && is_message(bytes);
+    let text = text_length(bytes);
+    // A message is skimmed from field to field on each level, or messages in messages would cost their depth times their
+    // length.
+    em.budget.spend(if nested { text } else { bytes.len() })?;
     // Text is emitted even if it is a valid message too: `\n` begins both a line and the first field of a message.
-    let emitted = !nested || is_text(bytes);
+    let emitted = !nested || text == bytes.len() && std::str::from_utf8(bytes).is_ok();
     if emitted {
         em.value(bytes)?;
     }
@@ -83,8 +88,20 @@ fn delimited<'a>(bytes: &'a [u8], em: &mut Emitter<'_, 'a>, depth_left: usize) -
     }
 }
 
-fn is_text(bytes: &[u8]) -> bool {
-    !ByteClasses::of(bytes).intersects(ByteClasses::CONTROL) && std::str::from_utf8(bytes).is_ok()
+/// How many bytes of `bytes` are text: up to the first control byte, or what is not valid in UTF-8. Of a message that is
+/// longer than a few bytes, one of them is among the first, which say how long its first field is.
+fn text_length(bytes: &[u8]) -> usize {
+    let control = |b: &u8| matches!(b, 0..=8 | 0x0b | 0x0c | 0x0e..=0x1f | 0x7f);
+    let valid = |bytes: &[u8]| match std::str::from_utf8(bytes) {
+        Err(fail) if fail.error_len().is_some() => fail.valid_up_to(),
+        _ => bytes.len(),
+    };
+    let text = |bytes: &[u8]| valid(bytes).min(bytes.iter().position(control).unwrap_or(bytes.len()));
+    let head = &bytes[..bytes.len().min(HEAD)];
+    match text(head) {
+        length if length == head.len() => text(bytes),
+        length => length,
+    }
 }
 
 enum Wire<'a> {
@@ -148,7 +165,7 @@ fn varint(reader: &mut ByteReader<'_>) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse::testing::run_parser;
+    use crate::parse::testing::{parse_body, run_parser};
     use proptest::prelude::*;
 
     fn encode(number: u8, bytes: &[u8]) -> Vec<u8> {
@@ -204,14 +221,37 @@ mod tests {
         }
     }
 
+    /// `levels` messages around the field `inner`.
+    fn nested(levels: usize, inner: &[u8]) -> Vec<u8> {
+        let mut body = inner.to_vec();
+        for _ in 0..levels {
+            let mut length = body.len();
+            let mut outer = vec![1 << 3 | 2];
+            while length > 0x7f {
+                outer.push(length as u8 | 0x80);
+                length >>= 7;
+            }
+            outer.push(length as u8);
+            outer.append(&mut body);
+            body = outer;
+        }
+        body
+    }
+
     #[test]
     fn nesting_is_bounded_and_reported() {
-        let mut body = encode(1, b"x\x01");
-        for _ in 0..60 {
-            body = encode(1, &body);
-        }
-        let got = run_parser(Tag::Post, &body, "application/x-protobuf", run);
-        assert_eq!(got.skipped, [SkipReason::DepthLimit]);
+        let skipped =
+            |levels| run_parser(Tag::Post, &nested(levels, b"\x0a\x02x\x01"), "application/x-protobuf", run).skipped;
+        // Messages of google.protobuf.Struct take three levels for each of JSON.
+        assert!(skipped(60).is_empty());
+        assert_eq!(skipped(120), [SkipReason::DepthLimit]);
+    }
+
+    #[test]
+    fn nesting_multiplies_no_work() {
+        let text = [&b"\x0a\x80\x7d"[..], &[b'a'; 16_000]].concat();
+        let work = |levels| parse_body("application/x-protobuf", &nested(levels, &text)).work;
+        assert!(work(90) < work(1) + 90 * 100, "{}, {}", work(1), work(90));
     }
 
     proptest! {
