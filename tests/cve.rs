@@ -55,6 +55,22 @@ fn the_index_has_each_vulnerability_of_a_rule_and_each_rule_a_proof() {
 const LEGITIMATE: &[(&str, &str, &str)] = &[
     ("GET /shop/index.php?s=shoes", "X-Requested-With: XMLHttpRequest", ""),
     (
+        "POST /ws_utc/resources/setting/options",
+        "Content-Type: application/x-www-form-urlencoded",
+        "setting_id=general&BasicConfigOptions.workDir=%2Fsrv%2Fdomain%2Fservers%2Fmain%2Ftmp%2Fclient",
+    ),
+    ("GET /wp-admin/admin-post.php?action=export&swp_url=https%3A%2F%2Fexample.com%2F", "", ""),
+    ("GET /index.php?q=/modules/Students/student_view.php", "", ""),
+    ("GET /tools/index.php?file=./gibbon.sql", "", ""),
+    ("GET /scheduler/ui/js/ffffffffbca41eb4/UIUtilJavaScriptJS?v=2", "", ""),
+    (
+        "POST /cgi-bin/file_transfer.cgi",
+        "Content-Type: application/x-www-form-urlencoded",
+        "file_transfer=new&dir=slides",
+    ),
+    ("GET /admingui/serverTasksGeneral", "", ""),
+    ("GET /admingui/version", "", ""),
+    (
         "POST /wp-admin/admin-ajax.php",
         "Content-Type: application/x-www-form-urlencoded",
         "action=mk_file_folder_manager&cmd=open&target=l1_Lw",
