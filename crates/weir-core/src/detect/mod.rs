@@ -127,7 +127,7 @@ impl<'s> Subject<'s> {
 
     /// Spends `units` of the inspection's work. False if the work or the time is used up: the detector returns what it has
     /// found, and the engine reports the rest as not inspected.
-    fn spend(&self, units: usize) -> bool {
+    pub fn spend(&self, units: usize) -> bool {
         self.budget.is_none_or(|budget| budget.spend(units).is_ok())
     }
 

@@ -423,8 +423,11 @@ fn run_beside_parts(detector: &Detector, subject: &Subject<'_>) -> Option<Match>
     Some(Match { start: from + found.start, end: from + found.end, ..found })
 }
 
-/// What `detector` finds in the bytes `range` of `subject`, from their begin on.
+/// What `detector` finds in the bytes `range` of `subject`, from their begin on; it pays for each run, as there may be many.
 fn run_within(detector: &Detector, subject: &Subject<'_>, range: Range<usize>) -> Option<Match> {
+    if !subject.spend(detect::RUN_COST + range.len() / detect::PASSED_PER_UNIT) {
+        return None;
+    }
     let part = subject.within(range);
     part.begin_detector();
     let found = (detector.run)(&part);

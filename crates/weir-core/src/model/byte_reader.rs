@@ -1,5 +1,7 @@
 //! Reads binary formats from their first byte on.
 
+use super::text_runs::is_text;
+
 /// The part of a binary message that was not read yet, and whether what was read so far is text beyond the texts in it.
 ///
 /// A receiver may not read the message as this format at all, whatever is declared: every text in ASCII is a list of small
@@ -73,10 +75,6 @@ impl<'a> ByteReader<'a> {
         self.rest = tail;
         Some(head)
     }
-}
-
-fn is_text(byte: u8) -> bool {
-    matches!(byte, b'\t' | b'\n' | b'\r' | 0x20..=0x7e)
 }
 
 #[cfg(test)]

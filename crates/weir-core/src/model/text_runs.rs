@@ -18,8 +18,9 @@ pub fn is_mostly_text(bytes: &[u8]) -> bool {
     3 * bytes.iter().filter(|b| is_text(**b) || **b == 0).count() >= 2 * bytes.len()
 }
 
-fn is_text(b: u8) -> bool {
-    matches!(b, b' '..=b'~' | b'\t' | b'\n' | b'\r')
+/// Whether a byte is one of text in ASCII.
+pub fn is_text(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t' | b'\n' | b'\r')
 }
 
 #[cfg(test)]
